@@ -1,0 +1,195 @@
+"""Where each data set comes from and how its files are read into one table of text and label."""
+
+import csv
+import gzip
+import io
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unroll.errors import InputError
+from unroll.params import DataParams
+
+AG_NEWS = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/555590db4219b1243abb1918effd6a7425a2d75f/data/ag_news_csv"
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+CHUNK_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a data set. `part` is "all", or "train" and "test" where the data set has its own test rows."""
+
+    part: str
+    location: str
+    sha256: str | None
+
+    @property
+    def file_name(self) -> str:
+        """Name under data/raw/, such as `train.csv.gz`."""
+        return self.part + find_suffix(self.location)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a data set's files are to be read."""
+
+    header: tuple[str, ...] | None  # column names of files that have no header row
+    text_columns: tuple[str, ...]  # joined by a space
+    label_column: str
+    class_names: dict[str, str] | None  # label in the file → name; None: the file's labels are the names
+
+
+def list_sources(data: DataParams, root: Path) -> list[Source]:
+    """Return the files of the chosen data set; relative paths that the user gives count from `root`."""
+    if data.url:
+        first = Source("train" if data.test_url else "all", _resolve(data.url, root), data.sha256)
+        rest = [Source("test", _resolve(data.test_url, root), data.test_sha256)] if data.test_url else []
+        return [first, *rest]
+    if data.dataset == "ag_news":
+        return [
+            Source("train", f"{AG_NEWS}/train.csv", "76a0a2d2f92b286371fe4d4044640910a04a803fdd2538e0f3f29a5c6f6b672e"),
+            Source("test", f"{AG_NEWS}/test.csv", "521465c2428ed7f02f8d6db6ffdd4b5447c1c701962353eb2c40d548c3c85699"),
+        ]
+    # The sample is Git's, so it is the copy in the working directory that counts, not the one at the root.
+    return [Source("all", "data/sample/headlines.csv", None)]
+
+
+def choose_layout(data: DataParams) -> Layout:
+    """Return how the files of the chosen data set are read."""
+    if data.dataset == "ag_news":
+        return Layout(
+            header=("class", "title", "description"),
+            text_columns=tuple(data.text.split("+")),
+            label_column="class",
+            class_names={"1": "World", "2": "Sports", "3": "Business", "4": "Sci/Tech"},
+        )
+    if data.dataset == "csv":
+        return Layout(None, (data.text_column,), data.label_column, None)
+    return Layout(None, ("title",), "label", None)
+
+
+def find_suffix(location: str) -> str:
+    """Return the file format's suffix of a path or URL.
+
+    Raises:
+        InputError: the format is none that can be read.
+    """
+    name = unquote(urlsplit(location).path if "://" in location else location).lower()
+    matches = [suffix for suffix in SUFFIXES if name.endswith(suffix)]
+    if not matches:
+        raise InputError(f"{location}: the name's ending tells no known format: expected one of {', '.join(SUFFIXES)}")
+    return max(matches, key=len)
+
+
+def read_rows(path: Path, layout: Layout) -> Iterator[pd.DataFrame]:
+    """Yield chunks of the file with the string columns `text` and `label` and the number `row`, from 1.
+
+    Missing cells are empty strings.
+
+    Raises:
+        InputError: see `read_table`.
+    """
+    first = 1
+    for chunk in read_table(path, (*layout.text_columns, layout.label_column), layout.header):
+        text = chunk[layout.text_columns[0]]
+        for column in layout.text_columns[1:]:
+            text = text + " " + chunk[column]
+        rows = range(first, first + len(chunk))
+        yield pd.DataFrame({"text": text.to_numpy(), "label": chunk[layout.label_column].str.strip(), "row": rows})
+        first += len(chunk)
+
+
+def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | None = None) -> Iterator[pd.DataFrame]:
+    """Yield a csv, tsv or parquet file in chunks, every cell as a string, missing cells as empty strings.
+
+    Raises:
+        InputError: the file is missing, empty, truncated, not UTF-8 or malformed, or lacks a required column.
+    """
+    suffix = find_suffix(str(path))
+    chunks = _read_parquet(path) if suffix == ".parquet" else _read_delimited(path, header)
+    found = False
+    for chunk in _explain_errors(path, chunks):
+        for column in required:
+            if column not in chunk.columns:
+                raise InputError(f"{path} has no column {column!r}: its columns are {', '.join(map(str, chunk.columns))}")
+        found = found or len(chunk) > 0
+        yield chunk
+    if not found:
+        raise InputError(f"{path} has no rows: expected a table with text and labels")
+
+
+def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.DataFrame]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the header
+        reader = pd.read_csv(
+            path,
+            sep=_separator(path),
+            header=None if header else 0,
+            names=list(header) if header else None,
+            index_col=False,
+            dtype=str,
+            na_filter=False,
+            encoding="utf-8",
+            chunksize=CHUNK_ROWS,
+        )
+        with reader:
+            for chunk in reader:
+                yield chunk.fillna("").reset_index(drop=True)
+
+
+def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+            columns = [column.cast(pa.string()).fill_null("") for column in batch.columns]
+            yield pa.table(columns, names=batch.schema.names).to_pandas().astype(str)
+
+
+def _explain_errors(path: Path, chunks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    try:
+        yield from chunks
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path} is empty: expected a table with text and labels") from None
+    except UnicodeDecodeError:
+        raise InputError(_describe_undecodable(path)) from None
+    except pd.errors.ParserError as error:
+        reason = str(error).removeprefix("Error tokenizing data. C error: ")
+        raise InputError(f"{path} is not a well-formed table: {reason}") from None
+    except pd.errors.ParserWarning:
+        raise InputError(f"{path} is not a well-formed table: a row has more fields than there are columns") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is not a whole gzip file ({error}): download it again") from None
+    except pa.ArrowException as error:
+        raise InputError(f"{path} cannot be read as a parquet table of text: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _describe_undecodable(path: Path) -> str:
+    """Find the first row that is not UTF-8; only run once a reader has failed, so it may be slow."""
+    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    with opened as raw, io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="") as text:
+        for number, fields in enumerate(csv.reader(text, delimiter=_separator(path)), start=1):
+            for field in fields:
+                bad = next((character for character in field if "\udc80" <= character <= "\udcff"), None)
+                if bad:
+                    return f"{path}, row {number}: byte 0x{ord(bad) - 0xDC00:02x} is not UTF-8; save the file as UTF-8"
+    return f"{path} is not UTF-8"
+
+
+def _separator(path: Path) -> str:
+    return "\t" if find_suffix(str(path)).startswith(".tsv") else ","
+
+
+def _resolve(location: str, root: Path) -> str:
+    if "://" in location:
+        return location
+    return str(root / Path(location).expanduser())

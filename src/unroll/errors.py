@@ -1,0 +1,29 @@
+"""Errors that a person can act on, told in one line."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class InputError(Exception):
+    """Something the user gave (a file, a column, a parameter) is not what was expected.
+
+    The message is one line that names the thing, the value found and what was expected.
+    """
+
+
+def exit_with_message(error: InputError) -> NoReturn:
+    """Print the message to standard error and exit with code 1, without a traceback."""
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage's main function; a wrong input ends in one line, a bug in its traceback."""
+    try:
+        main()
+    except InputError as error:
+        if os.environ.get("UNROLL_DEBUG"):
+            raise
+        exit_with_message(error)

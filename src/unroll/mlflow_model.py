@@ -1,0 +1,23 @@
+"""The model as MLflow logs it: this file is its code, models/ its artifact. No pickle is involved."""
+
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from unroll.inference import load_classifier
+
+
+class HeadlineModel(PythonModel):
+    """Texts to their classes and probabilities."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        self.classifier = load_classifier(Path(context.artifacts["models"]))
+
+    def predict(self, context: PythonModelContext, model_input: list[str]) -> pd.DataFrame:
+        """Return the columns `prediction` and `probability_CLASS` that `unroll predict --output` writes."""
+        return self.classifier.tabulate(model_input)
+
+
+mlflow.models.set_model(HeadlineModel())

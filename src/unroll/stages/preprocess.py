@@ -1,0 +1,164 @@
+"""data/raw/ → data/clean/: clean, distinct texts with their labels, and an account of every row that was dropped."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from nltk.corpus.reader import WordListCorpusReader
+from tqdm import tqdm
+
+from unroll.datasets import Layout, choose_layout, read_rows
+from unroll.errors import InputError, run_stage
+from unroll.files import read_json, replace_when_done, write_json
+from unroll.params import PreprocessParams, read_params
+from unroll.text import Cleaning, clean_text
+
+RAW = Path("data/raw")
+STOP_WORDS = Path("data/stopwords")
+CLEAN = Path("data/clean/rows.parquet")
+# part: the raw file's part ("all", "train" or "test"); row: the number of the row in that file, from 1.
+SCHEMA = pa.schema({"text": pa.string(), "label": pa.string(), "part": pa.string(), "row": pa.int64()})
+DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "duplicate")
+FEWEST_ROWS_OF_A_CLASS = 3  # one for each split
+PERCENTILES = (5, 25, 50, 75, 95, 99)
+
+
+def main() -> None:
+    params = read_params()
+    cleaning = choose_cleaning(params.preprocess)
+    sources = read_json(RAW / "sources.json")
+    CLEAN.parent.mkdir(parents=True, exist_ok=True)
+    # Two passes, so that the texts are never all in memory: the first cleans, and remembers a few bytes of each
+    # row; only when all are known can duplicates be told; the second copies the rows that are kept.
+    with TemporaryDirectory(dir=CLEAN.parent) as folder:
+        cleaned = Path(folder) / "cleaned.parquet"
+        index = pd.concat(clean_sources(sources, choose_layout(params.data), cleaning, cleaned), ignore_index=True)
+        fates = decide_fates(index)
+        summary = summarize(index, fates, sources)
+        check_summary(summary)
+        copy_kept_rows(cleaned, (fates == "keep").to_numpy())
+    write_json(Path("models/cleaning.json"), {**cleaning.model_dump(), "stop_words": sorted(cleaning.stop_words)})
+    write_json(Path("metrics/data.json"), summary)
+    print(f"preprocess: {summary['rows_out']:,} of {summary['rows_in']:,} rows kept, {len(summary['classes'])} classes")
+
+
+def choose_cleaning(params: PreprocessParams) -> Cleaning:
+    """Return the parameters with the stop words filled in."""
+    stop_words = WordListCorpusReader(str(STOP_WORDS), ["english"]).words() if params.stop_words == "drop" else []
+    return Cleaning(**{**params.model_dump(), "stop_words": frozenset(stop_words)})
+
+
+def clean_sources(
+    sources: list[dict[str, Any]], layout: Layout, cleaning: Cleaning, cleaned: Path
+) -> Iterator[pd.DataFrame]:
+    """Write every row, cleaned, to `cleaned`; yield for each chunk the index that `decide_fates` needs."""
+    with pq.ParquetWriter(cleaned, SCHEMA) as writer, tqdm(unit=" rows", desc="preprocess", disable=None) as progress:
+        for source in sources:
+            for raw in read_rows(RAW / source["name"], layout):
+                rows, fates = clean_rows(raw, layout.class_names, cleaning)
+                rows["part"] = source["part"]
+                writer.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False))
+                progress.update(len(rows))
+                yield index_rows(rows, fates)
+
+
+def clean_rows(
+    raw: pd.DataFrame, class_names: dict[str, str] | None, cleaning: Cleaning
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Clean a chunk of rows; return them with each row's fate: "keep" or the reason to drop it."""
+    labels = raw["label"].map(class_names).fillna("") if class_names else raw["label"]
+    texts = pd.Series([clean_text(text, cleaning) for text in raw["text"]], index=raw.index, dtype=str)
+    fates = pd.Series("keep", index=raw.index, dtype=object)
+    fates[texts == ""] = "empty_after_cleaning"
+    fates[labels == ""] = "unknown_class"
+    fates[(raw["text"].str.strip() == "") | (raw["label"] == "")] = "missing"
+    return pd.DataFrame({"text": texts, "label": labels, "row": raw["row"]}), fates
+
+
+def index_rows(rows: pd.DataFrame, fates: pd.Series) -> pd.DataFrame:
+    """Return what is remembered of each row: a 64-bit hash of its text, its label, part, words and fate so far.
+
+    Two different texts share a hash with a probability of 3 in 100 million among a million rows; all that would
+    happen is that one of them is dropped as a duplicate.
+    """
+    keys = [int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") for text in rows["text"]]
+    return pd.DataFrame(
+        {
+            "key": np.array(keys, dtype=np.uint64),
+            "label": rows["label"].to_numpy(dtype=object),
+            "is_test": (rows["part"] == "test").to_numpy(),
+            "words": (rows["text"].str.count(" ") + 1).to_numpy(dtype=np.int32),
+            "fate": fates.to_numpy(),
+        }
+    )
+
+
+def decide_fates(index: pd.DataFrame) -> pd.Series:
+    """Return for each row "keep" or the reason to drop it, so that each text is kept once, with one label.
+
+    Texts that carry several labels are dropped altogether. Of equal texts with one label the first is kept; a row
+    of an official test split goes before those of the training rows.
+    """
+    fates = index["fate"].copy()
+    candidates = index[fates == "keep"]
+    labels_of_text = candidates.drop_duplicates(["key", "label"])
+    conflicting = candidates["key"].isin(labels_of_text["key"][labels_of_text["key"].duplicated()])
+    fates[conflicting[conflicting].index] = "conflicting_label"
+    candidates = candidates[~conflicting].sort_values("is_test", ascending=False, kind="stable")
+    duplicate = candidates["key"].duplicated()
+    fates[duplicate[duplicate].index] = "duplicate"
+    return fates
+
+
+def summarize(index: pd.DataFrame, fates: pd.Series, sources: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the account of the data that becomes metrics/data.json."""
+    kept = index[fates == "keep"]
+    words = kept["words"].to_numpy()
+    percentiles = np.percentile(words, PERCENTILES) if len(words) else []
+    return {
+        "rows_in": len(index),
+        "rows_out": len(kept),
+        "dropped": {reason: int((fates == reason).sum()) for reason in DROP_REASONS},
+        "classes": {str(name): int(count) for name, count in kept["label"].value_counts().items()},
+        "words_per_text": {f"p{p:02d}": float(value) for p, value in zip(PERCENTILES, percentiles, strict=False)}
+        | {"max": int(words.max(initial=0))},
+        "sources": {source["part"]: {key: source[key] for key in ("bytes", "sha256")} for source in sources},
+    }
+
+
+def check_summary(summary: dict[str, Any]) -> None:
+    """Raise InputError if what is left cannot be learned from."""
+    reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in summary["dropped"].items() if count)
+    if not summary["rows_out"]:
+        raise InputError(f"data/raw: all {summary['rows_in']:,} rows were dropped ({reasons}): check the data parameters")
+    if len(summary["classes"]) == 1:
+        raise InputError(f"data/raw: every row has the label {next(iter(summary['classes']))!r}: expected two or more classes")
+    rare = [(count, name) for name, count in summary["classes"].items() if count < FEWEST_ROWS_OF_A_CLASS]
+    if rare:
+        count, name = min(rare)
+        more = f" ({len(rare)} classes are that small)" if len(rare) > 1 else ""
+        raise InputError(
+            f"data/raw: class {name!r} has {count} usable row{'s' * (count > 1)}, expected at least "
+            f"{FEWEST_ROWS_OF_A_CLASS}, one for each split{more}: check data.label_column"
+        )
+
+
+def copy_kept_rows(cleaned: Path, keep: np.ndarray) -> None:
+    """Write the rows of `cleaned` where `keep` ([rows], bool) is true to data/clean/."""
+    first = 0
+    with replace_when_done(CLEAN) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        with pq.ParquetFile(cleaned) as file:
+            for batch in file.iter_batches():
+                mask = keep[first : first + len(batch)]
+                writer.write_batch(batch.filter(pa.array(mask)))
+                first += len(batch)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,77 @@
+"""data/clean/ → data/splits/: every row in exactly one of training, validation and test."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unroll.errors import InputError, run_stage
+from unroll.files import replace_when_done
+from unroll.params import SplitParams, read_params
+
+CLEAN = Path("data/clean/rows.parquet")
+SPLITS = Path("data/splits")
+NAMES = ("train", "val", "test")
+
+
+def main() -> None:
+    params = read_params().split
+    table = pq.read_table(CLEAN, columns=["label", "part"])
+    labels, is_test = np.array(table["label"]), np.array(table["part"]) == "test"
+    splits = assign_splits(labels, is_test, params)
+    for number, name in enumerate(NAMES):
+        copy_rows(SPLITS / f"{name}.parquet", splits == number)
+    sizes = ", ".join(f"{name} {(splits == number).sum():,}" for number, name in enumerate(NAMES))
+    print(f"split: {sizes}{' (official test split kept)' if is_test.any() else ''}")
+
+
+def assign_splits(labels: np.ndarray, is_test: np.ndarray, params: SplitParams) -> np.ndarray:
+    """Return the number of each row's split in `NAMES`; [rows], int8.
+
+    Each class is shuffled and cut by itself. So its share in every split is exact to one row, and a class of three
+    rows has one in each, which scikit-learn's stratified splitters do not promise. Where rows of an official test
+    split are marked in `is_test` ([rows], bool), those are the test split and the others are cut in two.
+
+    Raises:
+        InputError: a class has too few rows to stand in every split.
+    """
+    splits = np.full(len(labels), NAMES.index("test"), dtype=np.int8)
+    shares = [params.train, params.val] if is_test.any() else [params.train, params.val, params.test]
+    for number, name in enumerate(np.unique(labels)):
+        rows = np.flatnonzero((labels == name) & ~is_test)
+        if len(rows) < len(shares):
+            raise InputError(
+                f"{CLEAN}: class {name!r} has {len(rows)} rows to split {len(shares)} ways, expected at least {len(shares)}"
+            )
+        shuffled = np.random.default_rng([params.seed, number]).permutation(rows)
+        ends = np.cumsum(apportion(len(rows), shares))
+        for split, part in enumerate(np.split(shuffled, ends[:-1])):
+            splits[part] = split
+    return splits
+
+
+def apportion(rows: int, shares: list[float]) -> np.ndarray:
+    """Divide `rows` in proportion to `shares` by largest remainder, at least one to each; [len(shares)], int64."""
+    exact = rows * np.array(shares) / sum(shares)
+    counts = np.floor(exact).astype(np.int64)
+    largest_remainders = np.argsort(counts - exact, kind="stable")
+    counts[largest_remainders[: rows - counts.sum()]] += 1
+    while counts.min() == 0:
+        counts[counts.argmin()] += 1
+        counts[counts.argmax()] -= 1
+    return counts
+
+
+def copy_rows(target: Path, chosen: np.ndarray) -> None:
+    """Write the rows of the clean table where `chosen` ([rows], bool) is true, in their order."""
+    first = 0
+    with replace_when_done(target) as temporary, pq.ParquetFile(CLEAN) as file:
+        with pq.ParquetWriter(temporary, file.schema_arrow) as writer:
+            for batch in file.iter_batches():
+                writer.write_batch(batch.filter(pa.array(chosen[first : first + len(batch)])))
+                first += len(batch)
+
+
+if __name__ == "__main__":
+    run_stage(main)

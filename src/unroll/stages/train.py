@@ -1,0 +1,78 @@
+"""data/tokens/ → models/model.safetensors, models/config.json, metrics/train.json: the model of the best epoch."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+
+from unroll.errors import run_stage
+from unroll.files import read_json, replace_when_done, write_json
+from unroll.model import ModelConfig, SequenceClassifier, choose_device, count_parameters
+from unroll.params import read_params
+from unroll.tokens import load_tokens
+from unroll.tracking import start_training_run
+from unroll.training import Epoch, train_model, weigh_classes
+from unroll.vocabulary import load_tokenizer
+
+TOKENS, MODELS, METRICS = Path("data/tokens"), Path("models"), Path("metrics")
+HISTORY = METRICS / "plots" / "history.csv"
+# Speed is no result: it differs from run to run, so it goes to MLflow and to no file that DVC hashes.
+NOT_REPEATABLE = ["examples_per_second"]
+
+
+def main() -> None:
+    params = read_params()
+    device = choose_device(params.train.device)
+    torch.set_num_threads(params.train.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(params.train.seed)
+    train, val = load_tokens(TOKENS, "train"), load_tokens(TOKENS, "val")
+    config = ModelConfig(
+        **params.model.model_dump(),
+        vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
+        classes=len(read_json(MODELS / "labels.json")),
+    )
+    model = SequenceClassifier(config).to(device)
+    class_weights = weigh_classes(train.labels, config.classes) if params.train.class_weights else None
+
+    with start_training_run(params) as run:
+        started = time.perf_counter()
+        training = train_model(model, train, val, params.train, class_weights, run.log_epoch)
+        seconds = time.perf_counter() - started
+        with replace_when_done(MODELS / "model.safetensors") as temporary:
+            save_file(training.weights, temporary)
+        write_json(MODELS / "config.json", config.model_dump())
+        write_history(training.history)
+        write_json(METRICS / "train.json", summarize(training.history, training.best, count_parameters(model)))
+        run.finish(MODELS, [METRICS / "train.json", HISTORY], seconds)
+    best = training.best
+    print(
+        f"train: {config.cell} of {count_parameters(model):,} parameters, {len(training.history)} epochs in "
+        f"{seconds:.0f} s; best epoch {best.epoch}: val loss {best.val_loss:.4f}, macro-F1 {best.val_macro_f1:.4f}"
+    )
+
+
+def summarize(history: list[Epoch], best: Epoch, parameters: int) -> dict[str, int | float]:
+    """Return what becomes metrics/train.json."""
+    chosen = asdict(best)
+    names = ("train_loss", "val_loss", "val_accuracy", "val_macro_f1")
+    return {
+        "best_epoch": best.epoch,
+        "epochs": len(history),
+        "parameters": parameters,
+        **{name: chosen[name] for name in names},
+    }
+
+
+def write_history(history: list[Epoch]) -> None:
+    """Write the learning curves, one row for each epoch."""
+    table = pd.DataFrame([asdict(epoch) for epoch in history]).drop(columns=NOT_REPEATABLE)
+    with replace_when_done(HISTORY) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,58 @@
+"""Tokens to ids and back: words, characters or byte-pair pieces, learned from the training texts alone."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+from unroll.errors import InputError
+from unroll.params import TokenizeParams
+
+PADDING, UNKNOWN = "<pad>", "<unk>"
+PADDING_ID, UNKNOWN_ID = 0, 1
+
+
+def train_tokenizer(texts: Iterable[list[str]], params: TokenizeParams) -> Tokenizer:
+    """Learn a vocabulary from batches of cleaned texts.
+
+    Ids are given by falling frequency, after `PADDING_ID` and `UNKNOWN_ID`. Texts longer than `max_tokens` will be
+    cut. The byte-pair encoding is that of Sennrich et al. 2016 (arXiv:1508.07909).
+    """
+    options = {
+        "vocab_size": params.vocabulary_size,
+        "min_frequency": params.min_count,
+        "special_tokens": [PADDING, UNKNOWN],
+        "show_progress": False,
+    }
+    if params.level == "bpe":
+        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+        # A mark at the start of each word keeps "under" in "underdog" apart from the word "under".
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.BpeTrainer(**options)
+    else:
+        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+        by_character = pre_tokenizers.Split(Regex("."), behavior="isolated")
+        tokenizer.pre_tokenizer = by_character if params.level == "char" else pre_tokenizers.WhitespaceSplit()
+        trainer = trainers.WordLevelTrainer(**options)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.enable_truncation(params.max_tokens)
+    return tokenizer
+
+
+def encode_texts(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    """Return the token ids of each cleaned text; an empty text has none."""
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Read models/tokenizer.json.
+
+    Raises:
+        InputError: the file is missing or holds no tokenizer.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more specific
+        raise InputError(f"{path} holds no tokenizer: {error}") from None

@@ -1,0 +1,33 @@
+"""Which modules of the package a module needs."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "src" / "unroll"
+
+
+def find_modules(module: Path) -> set[Path]:
+    """Return the files of the package that `module` imports, at any depth and anywhere in the code, itself included."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            waiting += [path for name in _imported_names(current) if (path := _locate(name))]
+    return found
+
+
+def _imported_names(module: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith("unroll.")}
+
+
+def _locate(name: str) -> Path | None:
+    path = PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
+    return path if path.is_file() else None
