@@ -26,9 +26,7 @@ class Batch:
     lengths: Tensor | None
 
 
-def plan_batches(
-    lengths: np.ndarray, batch_size: int, random: np.random.Generator | None = None
-) -> list[np.ndarray]:
+def plan_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generator | None = None) -> list[np.ndarray]:
     """Divide rows into batches; return the row numbers of each.
 
     Texts of one length fill whole batches, which need neither padding nor packing nor masks: the same mathematics,

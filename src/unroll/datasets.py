@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import io
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -118,7 +117,9 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
     for chunk in _explain_errors(path, chunks):
         for column in required:
             if column not in chunk.columns:
-                raise InputError(f"{path} has no column {column!r}: its columns are {', '.join(map(str, chunk.columns))}")
+                raise InputError(
+                    f"{path} has no column {column!r}: its columns are {', '.join(map(str, chunk.columns))}"
+                )
         found = found or len(chunk) > 0
         yield chunk
     if not found:
@@ -175,8 +176,9 @@ def _explain_errors(path: Path, chunks: Iterator[pd.DataFrame]) -> Iterator[pd.D
 
 def _describe_undecodable(path: Path) -> str:
     """Find the first row that is not UTF-8; only run once a reader has failed, so it may be slow."""
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as raw, io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="") as text:
+    opener = gzip.open if path.suffix == ".gz" else open
+    # Undecodable bytes become lone surrogates, which can be found after the rows have been told apart.
+    with opener(path, "rt", encoding="utf-8", errors="surrogateescape", newline="") as text:
         for number, fields in enumerate(csv.reader(text, delimiter=_separator(path)), start=1):
             for field in fields:
                 bad = next((character for character in field if "\udc80" <= character <= "\udcff"), None)

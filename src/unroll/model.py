@@ -106,7 +106,7 @@ class SequenceClassifier(nn.Module):
         self._initialize()
 
     def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Ids `[batch, time]` int64, lengths ([batch] int64 on the CPU; None: all full) to logits `[batch, classes]`."""
+        """Ids `[batch, time]` int64, lengths ([batch] int64, on the CPU; None: full) to logits `[batch, classes]`."""
         features = self.embedding_dropout(self.embedding(ids))
         states, final = self.encoder(features, lengths)
         return self.head(self.dropout(self.pooling(states, final, lengths)))

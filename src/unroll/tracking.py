@@ -5,6 +5,7 @@ DVC knows an output by the MD5 of its content. `train` tags its run with the MD5
 and the dvc.lock of any commit or experiment leads to its MLflow run.
 """
 
+import logging
 import os
 import subprocess
 import time
@@ -31,7 +32,17 @@ MODEL_MD5 = "model_md5"  # the tag that links a run to dvc.lock
 EXPERIMENTS = "dvc.experiments"  # names of the DVC experiments that came to this model
 RUN_NAME = "mlflow.runName"
 # What models/ needs to answer; written into the logged model so that it can be served elsewhere.
-INFERENCE_PACKAGES = ("more-itertools", "nltk", "numpy", "pandas", "pydantic", "ruamel.yaml", "safetensors", "tokenizers", "torch")
+INFERENCE_PACKAGES = (
+    "more-itertools",
+    "nltk",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "ruamel.yaml",
+    "safetensors",
+    "tokenizers",
+    "torch",
+)
 
 
 class Run:
@@ -63,11 +74,13 @@ class Run:
         for path in paths if self._client else []:
             self._client.log_artifact(self._id, str(path), path.parent.name)
 
-    def finish(self, models: Path, files: list[Path], seconds: float) -> None:
-        """Log what a finished training leaves, and link the run to its model."""
+    def finish(self, models: Path, files: list[Path], summary: dict[str, int | float], seconds: float) -> None:
+        """Log what a finished training leaves (`summary`: metrics/train.json), and link the run to its model."""
         if not self._client:
             return
-        self._log_metrics({"seconds": seconds})
+        best = {f"best/{name}": summary[name] for name in ("val_loss", "val_accuracy", "val_macro_f1")}
+        best["best/epoch"] = summary["best_epoch"]
+        self._log_metrics({**best, "parameters": summary["parameters"], "seconds": seconds})
         self.log_files(files)
         _log_model(self._client, self._id, models)
         md5 = compute_hash(models / MODEL_FILE, "md5")
@@ -137,6 +150,8 @@ def connect(experiment: str) -> "tuple[MlflowClient, str]":
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # its news are about itself, not about the user's run
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     root = find_root()
     uri = find_tracking_uri(root)
     # Parallel first runs would race to create the tables, and to create the experiment.
@@ -146,14 +161,16 @@ def connect(experiment: str) -> "tuple[MlflowClient, str]":
             if found := client.get_experiment_by_name(experiment):
                 if found.lifecycle_stage == "deleted":
                     raise InputError(
-                        f"tracking.experiment = {experiment!r} is deleted in {uri}: restore it there, or choose another name"
+                        f"tracking.experiment = {experiment!r} is deleted in {uri}: restore it, or choose another name"
                     )
                 return client, found.experiment_id
             location = find_artifact_folder(root).as_uri() if uri == _local_uri(root) else None
             return client, client.create_experiment(experiment, artifact_location=location)
         except MlflowException as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f"MLflow's store {uri} cannot be used ({reason}): mend it, or set tracking.enabled=false") from None
+            raise InputError(
+                f"MLflow's store {uri} cannot be used ({reason}): mend it, or set tracking.enabled=false"
+            ) from None
 
 
 def find_tracking_uri(root: Path) -> str:

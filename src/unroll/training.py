@@ -47,7 +47,7 @@ class Training:
 
 
 def weigh_classes(labels: np.ndarray, classes: int) -> Tensor:
-    """Return weights inverse to the classes' frequencies in the training labels, mean 1 over rows; [classes] float32."""
+    """Return weights inverse to the classes' frequencies in the training labels; [classes] float32."""
     weights = compute_class_weight("balanced", classes=np.arange(classes), y=labels)
     return torch.tensor(weights, dtype=torch.float32)
 
@@ -83,7 +83,9 @@ def train_model(
         title = f"epoch {number:>{len(str(params.epochs))}}/{params.epochs}"
         with tqdm(total=len(train), desc=title, unit=" examples", unit_scale=True, disable=None) as progress:
             started = time.perf_counter()
-            loss, norm, clipped = _train_epoch(model, train, params, number, optimizer, average, class_weights, progress)
+            loss, norm, clipped = _train_epoch(
+                model, train, params, number, optimizer, average, class_weights, progress
+            )
             seconds = time.perf_counter() - started
             logits = compute_logits(validated, val, params.batch_size)
             predicted = logits.argmax(dim=1).numpy()
@@ -99,7 +101,7 @@ def train_model(
                 examples_per_second=len(train) / seconds,
             )
             progress.set_postfix_str(
-                f"loss {loss:.3f}, val loss {epoch.val_loss:.3f}, val F1 {epoch.val_macro_f1:.3f}, lr {learning_rate:.1e}"
+                f"loss {loss:.3f}, val loss {epoch.val_loss:.3f}, F1 {epoch.val_macro_f1:.3f}, lr {learning_rate:.1e}"
             )
         history.append(epoch)
         on_epoch(epoch)

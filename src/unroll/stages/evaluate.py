@@ -46,7 +46,9 @@ def main() -> None:
         run.log_figure(draw_confusions(confusions, classifier.class_names), "confusion_matrix.png")
         run.log_files([METRICS / "test.json"])
     overall = scores["overall"]
-    print(f"evaluate: macro-F1 {overall['macro_f1']:.4f}, accuracy {overall['accuracy']:.4f} on {len(test):,} test rows")
+    print(
+        f"evaluate: macro-F1 {overall['macro_f1']:.4f}, accuracy {overall['accuracy']:.4f} on {len(test):,} test rows"
+    )
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

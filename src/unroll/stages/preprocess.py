@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from nltk.corpus.reader import WordListCorpusReader
 from tqdm import tqdm
 
 from unroll.datasets import Layout, choose_layout, read_rows
 from unroll.errors import InputError, run_stage
-from unroll.files import read_json, replace_when_done, write_json
+from unroll.files import read_json, write_json
 from unroll.params import PreprocessParams, read_params
+from unroll.tables import copy_rows
 from unroll.text import Cleaning, clean_text
 
 RAW = Path("data/raw")
@@ -42,7 +42,7 @@ def main() -> None:
         fates = decide_fates(index)
         summary = summarize(index, fates, sources)
         check_summary(summary)
-        copy_kept_rows(cleaned, (fates == "keep").to_numpy())
+        copy_rows(cleaned, CLEAN, (fates == "keep").to_numpy())
     write_json(Path("models/cleaning.json"), {**cleaning.model_dump(), "stop_words": sorted(cleaning.stop_words)})
     write_json(Path("metrics/data.json"), summary)
     print(f"preprocess: {summary['rows_out']:,} of {summary['rows_in']:,} rows kept, {len(summary['classes'])} classes")
@@ -50,8 +50,18 @@ def main() -> None:
 
 def choose_cleaning(params: PreprocessParams) -> Cleaning:
     """Return the parameters with the stop words filled in."""
-    stop_words = WordListCorpusReader(str(STOP_WORDS), ["english"]).words() if params.stop_words == "drop" else []
+    stop_words = read_stop_words() if params.stop_words == "drop" else []
     return Cleaning(**{**params.model_dump(), "stop_words": frozenset(stop_words)})
+
+
+def read_stop_words() -> list[str]:
+    """Read the list in the repository with NLTK's corpus reader."""
+    import nltk  # imported here: it takes a second that most runs need not spend
+    from nltk.corpus.reader import WordListCorpusReader
+
+    folder = str(STOP_WORDS.resolve())
+    nltk.data.path.append(folder)  # NLTK refuses to read outside the folders on this list
+    return WordListCorpusReader(folder, ["english"]).words()
 
 
 def clean_sources(
@@ -134,11 +144,16 @@ def summarize(index: pd.DataFrame, fates: pd.Series, sources: list[dict[str, Any
 
 def check_summary(summary: dict[str, Any]) -> None:
     """Raise InputError if what is left cannot be learned from."""
-    reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in summary["dropped"].items() if count)
     if not summary["rows_out"]:
-        raise InputError(f"data/raw: all {summary['rows_in']:,} rows were dropped ({reasons}): check the data parameters")
+        dropped = {reason.replace("_", " "): count for reason, count in summary["dropped"].items() if count}
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+        raise InputError(
+            f"data/raw: all {summary['rows_in']:,} rows were dropped ({reasons}): check the data parameters"
+        )
     if len(summary["classes"]) == 1:
-        raise InputError(f"data/raw: every row has the label {next(iter(summary['classes']))!r}: expected two or more classes")
+        raise InputError(
+            f"data/raw: every row has the label {next(iter(summary['classes']))!r}: expected two or more classes"
+        )
     rare = [(count, name) for name, count in summary["classes"].items() if count < FEWEST_ROWS_OF_A_CLASS]
     if rare:
         count, name = min(rare)
@@ -147,17 +162,6 @@ def check_summary(summary: dict[str, Any]) -> None:
             f"data/raw: class {name!r} has {count} usable row{'s' * (count > 1)}, expected at least "
             f"{FEWEST_ROWS_OF_A_CLASS}, one for each split{more}: check data.label_column"
         )
-
-
-def copy_kept_rows(cleaned: Path, keep: np.ndarray) -> None:
-    """Write the rows of `cleaned` where `keep` ([rows], bool) is true to data/clean/."""
-    first = 0
-    with replace_when_done(CLEAN) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
-        with pq.ParquetFile(cleaned) as file:
-            for batch in file.iter_batches():
-                mask = keep[first : first + len(batch)]
-                writer.write_batch(batch.filter(pa.array(mask)))
-                first += len(batch)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unroll.errors import InputError, run_stage
-from unroll.files import replace_when_done
 from unroll.params import SplitParams, read_params
+from unroll.tables import copy_rows
 
 CLEAN = Path("data/clean/rows.parquet")
 SPLITS = Path("data/splits")
@@ -21,7 +20,7 @@ def main() -> None:
     labels, is_test = np.array(table["label"]), np.array(table["part"]) == "test"
     splits = assign_splits(labels, is_test, params)
     for number, name in enumerate(NAMES):
-        copy_rows(SPLITS / f"{name}.parquet", splits == number)
+        copy_rows(CLEAN, SPLITS / f"{name}.parquet", splits == number)
     sizes = ", ".join(f"{name} {(splits == number).sum():,}" for number, name in enumerate(NAMES))
     print(f"split: {sizes}{' (official test split kept)' if is_test.any() else ''}")
 
@@ -42,7 +41,8 @@ def assign_splits(labels: np.ndarray, is_test: np.ndarray, params: SplitParams) 
         rows = np.flatnonzero((labels == name) & ~is_test)
         if len(rows) < len(shares):
             raise InputError(
-                f"{CLEAN}: class {name!r} has {len(rows)} rows to split {len(shares)} ways, expected at least {len(shares)}"
+                f"{CLEAN}: class {name!r} has {len(rows)} rows to split {len(shares)} ways, "
+                f"expected at least {len(shares)}"
             )
         shuffled = np.random.default_rng([params.seed, number]).permutation(rows)
         ends = np.cumsum(apportion(len(rows), shares))
@@ -61,16 +61,6 @@ def apportion(rows: int, shares: list[float]) -> np.ndarray:
         counts[counts.argmin()] += 1
         counts[counts.argmax()] -= 1
     return counts
-
-
-def copy_rows(target: Path, chosen: np.ndarray) -> None:
-    """Write the rows of the clean table where `chosen` ([rows], bool) is true, in their order."""
-    first = 0
-    with replace_when_done(target) as temporary, pq.ParquetFile(CLEAN) as file:
-        with pq.ParquetWriter(temporary, file.schema_arrow) as writer:
-            for batch in file.iter_batches():
-                writer.write_batch(batch.filter(pa.array(chosen[first : first + len(batch)])))
-                first += len(batch)
 
 
 if __name__ == "__main__":

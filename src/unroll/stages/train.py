@@ -46,8 +46,9 @@ def main() -> None:
             save_file(training.weights, temporary)
         write_json(MODELS / "config.json", config.model_dump())
         write_history(training.history)
-        write_json(METRICS / "train.json", summarize(training.history, training.best, count_parameters(model)))
-        run.finish(MODELS, [METRICS / "train.json", HISTORY], seconds)
+        summary = summarize(training.history, training.best, count_parameters(model))
+        write_json(METRICS / "train.json", summary)
+        run.finish(MODELS, [METRICS / "train.json", HISTORY], summary, seconds)
     best = training.best
     print(
         f"train: {config.cell} of {count_parameters(model):,} parameters, {len(training.history)} epochs in "

@@ -1,0 +1,39 @@
+# Every target sets up what it needs; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint ui lock
+PYTHON ?= python3
+PORT ?= 5000
+VENV := .venv
+# Make the environment's programs the first to be found, as activating it would.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.installed  ## create .venv and install the pinned requirements
+
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: Python 3.11 or later is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): try make PYTHON=python3.12"; exit 1; }
+	@echo "Installing the pinned requirements into $(VENV) (once, some minutes)"
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -r requirements.txt
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+repro: setup  ## run the pipeline where something changed, then print the test metrics
+	dvc repro
+	@unroll metrics
+
+test: setup  ## run every test
+	python -m pytest
+
+lint: setup  ## check style
+	ruff check .
+	ruff format --check .
+
+ui: setup  ## serve the MLflow UI on localhost (PORT=5000)
+	@unroll ui --port $(PORT)
+
+lock: setup  ## write the versions that are installed to requirements.txt
+	python -m pip freeze --all --exclude pip --exclude unroll | sed "s/+cpu$$$$//" > requirements.txt

@@ -1,0 +1,155 @@
+"""The commands a person types: `unroll predict`, `unroll metrics`, `unroll ui`."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unroll.errors import InputError, exit_with_message
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unroll.inference import Classifier
+
+app = typer.Typer(
+    help="Classify texts with the model in models/, and look at what the pipeline left.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Models = Annotated[Path, typer.Option(help="Folder with the trained model.")]
+
+
+@app.command()
+def predict(
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts to classify.", show_default=False)] = None,
+    input: Annotated[Path | None, typer.Option(help="Table to classify: csv, tsv (also .gz) or parquet.")] = None,
+    column: Annotated[str, typer.Option(help="Column of the table that holds the text.")] = "text",
+    output: Annotated[Path | None, typer.Option(help="CSV file to write: the table with its predictions.")] = None,
+    models: Models = Path("models"),
+) -> None:
+    """Print the class and probabilities of TEXTS, or classify a whole table with --input and --output.
+
+    The output has the input's columns and order, and after them `prediction` and a `probability_CLASS` for each class.
+    """
+    # Imported when needed: PyTorch takes most of a second, which `unroll --help` should not cost.
+    from unroll.inference import load_classifier
+
+    if texts and input:
+        raise InputError("both a text and --input are given: expected one of them")
+    if texts:
+        _print_predictions(load_classifier(models), texts)
+    elif input:
+        if output is None:
+            raise InputError("--input is given without --output: expected the CSV file to write the predictions to")
+        _predict_table(load_classifier(models), input, column, output)
+    else:
+        raise InputError('nothing to classify: expected a text, as in `unroll predict "Shares fall"`, or --input FILE')
+
+
+@app.command()
+def metrics(path: Annotated[Path, typer.Argument(help="Metrics file.")] = Path("metrics/test.json")) -> None:
+    """Print the test metrics, overall and for each class, as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from unroll.files import read_json
+
+    scores = read_json(path)
+    overall = scores["overall"]
+    summary = f"accuracy {overall['accuracy']:.4f}, log loss {overall['log_loss']:.4f}"
+    table = Table(title=f"{overall['samples']:,} test rows: {summary}")
+    table.add_column("class")
+    for name in ("precision", "recall", "F1", "support"):
+        table.add_column(name, justify="right")
+    for name, row in scores["per_class"].items():
+        table.add_row(name, *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}")
+    table.add_section()
+    for average in ("macro", "weighted"):
+        values = (f"{overall[f'{average}_{key}']:.4f}" for key in ("precision", "recall", "f1"))
+        table.add_row(f"{average} average", *values, f"{overall['samples']:,}")
+    Console().print(table)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000) -> None:
+    """Serve the MLflow UI on localhost."""
+    import sys
+
+    from unroll.files import find_root
+    from unroll.params import read_params
+    from unroll.tracking import connect, find_artifact_folder, find_tracking_uri
+
+    root = find_root()
+    _check_port_is_free(port)
+    connect(read_params().tracking.experiment)
+    print(f"MLflow UI: http://127.0.0.1:{port} (stop it with Ctrl-C)", flush=True)
+    command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", find_tracking_uri(root)]
+    command += ["--default-artifact-root", find_artifact_folder(root).as_uri()]
+    # The server takes this process's place, so that Ctrl-C and signals reach it.
+    os.execv(sys.executable, [sys.executable, "-m", *command])
+
+
+def main() -> None:
+    """Run a command; a wrong input ends in one line, a bug in its traceback."""
+    try:
+        app()
+    except InputError as error:
+        exit_with_message(error)
+
+
+def _print_predictions(classifier: "Classifier", texts: list[str]) -> None:
+    for text, probabilities in zip(texts, classifier.predict(texts), strict=True):
+        ranking = sorted(zip(probabilities.tolist(), classifier.class_names, strict=True), reverse=True)
+        if ranking[0][0] != ranking[0][0]:  # NaN: no prediction
+            raise InputError(f"{text!r} has no words: expected a text of which cleaning leaves something")
+        width = max(map(len, classifier.class_names))
+        print(ranking[0][1])
+        for probability, name in ranking:
+            print(f"  {name:<{width}}  {probability:.4f}")
+
+
+def _predict_table(classifier: "Classifier", source: Path, column: str, output: Path) -> None:
+    from tqdm import tqdm
+
+    from unroll.datasets import read_table
+    from unroll.files import replace_when_done
+
+    if output.suffix != ".csv":
+        raise InputError(f"--output {output}: expected a name that ends in .csv")
+    rows, empty = 0, 0
+    with replace_when_done(output) as temporary, tqdm(unit=" rows", desc="predict", disable=None) as progress:
+        for chunk in read_table(source, (column,)):
+            predictions = classifier.tabulate(chunk[column].tolist())
+            _refuse_clash(source, chunk, predictions)
+            table = chunk.join(predictions)
+            table.to_csv(temporary, mode="a", header=rows == 0, index=False, float_format="%.6f", lineterminator="\n")
+            rows += len(table)
+            empty += int((predictions["prediction"] == "").sum())
+            progress.update(len(table))
+    print(f"{rows:,} rows written to {output}")
+    if empty:
+        print(f"{empty:,} of them have no text: their predictions are left empty")
+
+
+def _refuse_clash(source: Path, table: "pd.DataFrame", predictions: "pd.DataFrame") -> None:
+    clash = [name for name in predictions.columns if name in table.columns]
+    if clash:
+        raise InputError(f"{source} has a column {clash[0]!r} already, which the output needs: rename it")
+
+
+def _check_port_is_free(port: int) -> None:
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise InputError(
+                f"port {port} is in use: choose another one with `unroll ui --port` or `make ui PORT=`"
+            ) from None
