@@ -36,4 +36,4 @@ ui: setup  ## serve the MLflow UI on localhost (PORT=5000)
 	@unroll ui --port $(PORT)
 
 lock: setup  ## write the versions that are installed to requirements.txt
-	python -m pip freeze --all --exclude pip --exclude unroll | sed "s/+cpu$$$$//" > requirements.txt
+	python -m pip freeze --all --exclude pip --exclude unroll | sed 's/+cpu$$//' > requirements.txt
