@@ -166,7 +166,12 @@ def _explain(error: ErrorDetails) -> str:
         return f"{name or 'the file'} = {error['input']!r}: expected parameters in the form 'name: value'"
     if error["type"] == "string_pattern_mismatch":
         return f"{name} = {error['input']!r}: expected 64 hexadecimal digits"
-    expected = error["msg"].replace("Input should be", "expected").replace("a valid ", "a ")
+    expected = (
+        error["msg"]
+        .replace("Input should be", "expected")
+        .replace("a valid integer", "an integer")
+        .replace("a valid ", "a ")
+    )
     return f"{name} = {error['input']!r}: {expected}"
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 # What news feeds leave of HTML entities: "Sox #39;s", "&amp;lt;b&amp;gt;", " quot;". The feeds put a space
 # where the ampersand stood, so the space belongs to the debris.
-_NUMERIC_ENTITY = re.compile(r"(?:&| )?#(\d{2,5});")
+_NUMERIC_ENTITY = re.compile(r"(?:&amp;|&| )?#(\d{2,5});")
 _NAMED_ENTITY = re.compile(r"(?:&amp;|&|\b ?)(amp|quot|apos|lt|gt|nbsp);")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _BACKSLASH = re.compile(r"\\(?!\$)")

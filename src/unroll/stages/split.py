@@ -41,7 +41,7 @@ def assign_splits(labels: np.ndarray, is_test: np.ndarray, params: SplitParams) 
         rows = np.flatnonzero((labels == name) & ~is_test)
         if len(rows) < len(shares):
             raise InputError(
-                f"{CLEAN}: class {name!r} has {len(rows)} rows to split {len(shares)} ways, "
+                f"{CLEAN}: class {str(name)!r} has {len(rows)} rows to split {len(shares)} ways, "
                 f"expected at least {len(shares)}"
             )
         shuffled = np.random.default_rng([params.seed, number]).permutation(rows)

@@ -1,0 +1,115 @@
+"""What tests share: the real rows, and throw-away copies of this repository to run real commands in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REAL_DATA = ROOT.parent / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A copy of the repository in a temporary directory."""
+
+    path: Path
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the copy; with `check`, fail the test with the command's output if the command fails."""
+        result = subprocess.run(
+            command,
+            cwd=self.path,
+            env=make_environment() | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if check and result.returncode:
+            pytest.fail(f"{' '.join(command)} exited with {result.returncode}:\n{result.stdout}")
+        return result
+
+    def stages_run(self, *command: str) -> list[str]:
+        """Run a DVC command and return the stages that ran, in order."""
+        lines = self.run(*command).stdout.splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+    def change(self, old: str, new: str, file: str = "params.yaml") -> None:
+        """Replace a text that stands in the file once."""
+        text = (self.path / file).read_text()
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+        (self.path / file).write_text(text.replace(old, new))
+
+    def copy_to(self, path: Path) -> "Workspace":
+        """Copy everything, DVC's cache included."""
+        shutil.copytree(self.path, path, symlinks=True)
+        return Workspace(path)
+
+
+def make_environment() -> dict[str, str]:
+    """Return this process's environment with this Python's programs first, and free of other repositories."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+    author = {
+        f"GIT_{role}_{field}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")
+    }
+    return kept | author | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def make_workspace(path: Path) -> Workspace:
+    """Copy the files that Git tracks or would track, as they are now, and commit them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, path / name)
+    workspace = Workspace(path)
+    workspace.run("git", "init", "--quiet", "--initial-branch=main")
+    workspace.run("git", "add", "--all")
+    workspace.run("git", "commit", "--quiet", "--message", "start")
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The repository as somebody who has just cloned it has it. Not to be changed: copy it."""
+    return make_workspace(tmp_path_factory.mktemp("pristine"))
+
+
+@pytest.fixture(scope="session")
+def reproduced(pristine: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The same after `dvc repro` with the default parameters, committed. Not to be changed: copy it."""
+    workspace = pristine.copy_to(tmp_path_factory.mktemp("reproduced") / "repository")
+    workspace.run("dvc", "repro")
+    workspace.run("git", "add", "--all")
+    workspace.run("git", "commit", "--quiet", "--allow-empty", "--message", "reproduce")
+    return workspace
+
+
+@pytest.fixture
+def workspace(reproduced: Workspace, tmp_path: Path) -> Workspace:
+    """A reproduced repository that a test may change. Training is cut to one epoch when it runs again."""
+    copy = reproduced.copy_to(tmp_path / "repository")
+    shutil.rmtree(copy.path / "mlartifacts")
+    for file in copy.path.glob("mlflow.db*"):
+        file.unlink()
+    return copy
+
+
+@pytest.fixture(scope="session")
+def ag_news() -> Path:
+    """Real rows of AG News in the official layout."""
+    path = REAL_DATA / "ag_news" / "train.csv"
+    if not path.is_file():
+        pytest.skip(f"the real AG News rows are not there: {path}")
+    return path

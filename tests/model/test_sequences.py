@@ -1,0 +1,147 @@
+"""The model's mathematics: batched, packed and one by one are the same, and no direction reads padding."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from unroll.batches import make_batch
+from unroll.model import EMBEDDING_STD, ModelConfig, SequenceClassifier, compute_logits, count_parameters
+from unroll.tokens import Tokens
+from unroll.vocabulary import PADDING_ID
+
+CELLS, POOLINGS = ("rnn", "gru", "lstm"), ("last", "max", "mean", "attention")
+VARIANTS = list(itertools.product(CELLS, (False, True), POOLINGS, (1, 2)))
+
+
+def make_model(
+    cell: str = "gru", bidirectional: bool = True, pooling: str = "max", layers: int = 1
+) -> SequenceClassifier:
+    torch.manual_seed(0)
+    config = ModelConfig(
+        cell=cell,
+        bidirectional=bidirectional,
+        pooling=pooling,
+        layers=layers,
+        embedding_size=8,
+        hidden_size=12,
+        embedding_dropout=0.5,
+        dropout=0.5,
+        vocabulary_size=50,
+        classes=4,
+    )
+    model = SequenceClassifier(config)
+    with torch.no_grad():
+        model.embedding.weight.mul_(10)  # larger differences between texts make a sharper test
+    return model.eval()
+
+
+def make_tokens(lengths: list[int]) -> Tokens:
+    random = np.random.default_rng(0)
+    return Tokens.from_lists([random.integers(2, 50, size=length).tolist() for length in lengths], [0] * len(lengths))
+
+
+def run_rows(model: SequenceClassifier, tokens: Tokens, rows: list[int]) -> torch.Tensor:
+    batch = make_batch(tokens, np.array(rows))
+    with torch.inference_mode():
+        return model(batch.ids, batch.lengths)
+
+
+@pytest.mark.parametrize(("cell", "bidirectional", "pooling", "layers"), VARIANTS)
+def test_batched_packed_and_one_by_one_give_the_same_logits(
+    cell: str, bidirectional: bool, pooling: str, layers: int
+) -> None:
+    model = make_model(cell, bidirectional, pooling, layers)
+    lengths = [5, 1, 9, 5, 2, 9, 5]
+    tokens = make_tokens(lengths)
+    one_by_one = torch.cat([run_rows(model, tokens, [row]) for row in range(len(lengths))])
+    packed = run_rows(model, tokens, list(range(len(lengths))))
+    equal_length = run_rows(model, tokens, [0, 3, 6])
+    torch.testing.assert_close(packed, one_by_one, atol=1e-5, rtol=0)
+    torch.testing.assert_close(equal_length, one_by_one[[0, 3, 6]], atol=1e-5, rtol=0)
+    torch.testing.assert_close(compute_logits(model, tokens, batch_size=2), one_by_one, atol=1e-5, rtol=0)
+    assert (
+        one_by_one[0] - one_by_one[3]
+    ).abs().max() > 1e-3  # the texts differ, so a model that ignored them would fail
+
+
+@pytest.mark.parametrize(("cell", "pooling"), list(itertools.product(CELLS, POOLINGS)))
+def test_what_stands_in_the_padding_does_not_matter(cell: str, pooling: str) -> None:
+    model = make_model(cell, True, pooling)
+    batch = make_batch(make_tokens([3, 7, 5]), np.array([0, 1, 2]))
+    changed = batch.ids.masked_fill(batch.ids == PADDING_ID, 17)
+    with torch.inference_mode():
+        assert torch.equal(model(batch.ids, batch.lengths), model(changed, batch.lengths))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_final_state_is_forward_at_the_end_and_backward_at_the_start(cell: str) -> None:
+    encoder = make_model(cell).encoder
+    features = torch.randn(3, 6, 8)
+    lengths = torch.tensor([6, 4, 2])
+    with torch.inference_mode():
+        states, final = encoder(features, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        torch.testing.assert_close(final[row, :12], states[row, length - 1, :12])
+        torch.testing.assert_close(final[row, 12:], states[row, 0, 12:])
+        assert not states[row, length:].any()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_backward_direction_reads_the_text_from_its_end(cell: str) -> None:
+    """With the weights of both directions exchanged, the reversed text gives the exchanged states."""
+    encoder = make_model(cell).encoder
+    features = torch.randn(1, 6, 8)
+    with torch.inference_mode():
+        _, final = encoder(features)
+        weights = encoder.layers.state_dict()
+        exchanged = {
+            name.removesuffix("_reverse") if "_reverse" in name else f"{name}_reverse": w for name, w in weights.items()
+        }
+        encoder.layers.load_state_dict({name: weight.clone() for name, weight in exchanged.items()})
+        _, reversed_final = encoder(features.flip(1))
+    torch.testing.assert_close(final, reversed_final.roll(12, dims=1))
+
+
+def test_poolings_by_hand() -> None:
+    states = torch.tensor([[[1.0, -5.0], [3.0, -7.0], [0.0, 0.0]]])  # two steps and one of padding
+    final, lengths = torch.tensor([[9.0, 9.0]]), torch.tensor([2])
+    expected = {"last": [9.0, 9.0], "max": [3.0, -5.0], "mean": [2.0, -6.0]}
+    for pooling, values in expected.items():
+        assert make_model(pooling=pooling).pooling(states, final, lengths).tolist() == [values]
+    attention = make_model(pooling="attention").pooling
+    attention.score = torch.nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        attention.score.weight.copy_(torch.tensor([[1.0, 0.0]]))
+        weights = torch.softmax(torch.tensor([1.0, 3.0]), dim=0)
+        pooled = attention(states, final, lengths)
+    torch.testing.assert_close(pooled[0], weights @ states[0, :2])
+
+
+def test_dropout_works_in_training_only() -> None:
+    model = make_model()
+    ids = torch.tensor([[3, 4, 5]])
+    assert torch.equal(model(ids), model(ids))
+    model.train()
+    assert not torch.equal(model(ids), model(ids))
+
+
+def test_embeddings_start_small_and_padding_at_zero() -> None:
+    config = ModelConfig(
+        cell="rnn",
+        bidirectional=False,
+        pooling="last",
+        layers=1,
+        embedding_size=100,
+        hidden_size=4,
+        embedding_dropout=0,
+        dropout=0,
+        vocabulary_size=5000,
+        classes=2,
+    )
+    model = SequenceClassifier(config)
+    assert model.embedding.weight[1:].std().item() == pytest.approx(EMBEDDING_STD, rel=0.02)
+    assert not model.embedding.weight[PADDING_ID].any()
+    # embedding + input, hidden and two bias vectors of the RNN + head
+    assert count_parameters(model) == 5000 * 100 + (100 * 4 + 4 * 4 + 4 + 4) + (4 * 2 + 2)

@@ -1,0 +1,181 @@
+"""The training loop: it learns, keeps the best weights, stops, repeats."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from unroll.errors import InputError
+from unroll.model import ModelConfig, SequenceClassifier, choose_device, compute_logits
+from unroll.params import TrainParams
+from unroll.tokens import Tokens
+from unroll.training import Epoch, Training, drop_words, train_model, weigh_classes
+from unroll.vocabulary import UNKNOWN_ID
+
+
+def make_params(**changes: object) -> TrainParams:
+    values = {
+        "seed": 1,
+        "epochs": 10,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "patience": 100,
+        "lr_patience": 100,
+        "lr_factor": 0.5,
+        "clip_norm": 1.0,
+        "class_weights": False,
+        "word_dropout": 0.0,
+        "weight_average": 0.0,
+        "threads": 1,
+        "device": "cpu",
+    }
+    return TrainParams(**(values | changes))
+
+
+def make_tokens(rows: int, seed: int, noise: float = 0.0) -> Tokens:
+    """Texts of random words; the class is whether word 2 or 3 stands among them. `noise`: share of wrong labels."""
+    random = np.random.default_rng(seed)
+    texts, labels = [], []
+    for _ in range(rows):
+        label = int(random.integers(2))
+        text = random.integers(4, 40, size=random.integers(3, 8))
+        text[random.integers(len(text))] = 2 + label
+        texts.append(text.tolist())
+        labels.append(label if random.random() >= noise else 1 - label)
+    return Tokens.from_lists(texts, labels)
+
+
+def make_model(cell: str = "gru", seed: int = 0) -> SequenceClassifier:
+    torch.manual_seed(seed)
+    config = ModelConfig(
+        cell=cell,
+        embedding_size=8,
+        hidden_size=16,
+        layers=1,
+        bidirectional=True,
+        pooling="max",
+        embedding_dropout=0.0,
+        dropout=0.0,
+        vocabulary_size=40,
+        classes=2,
+    )
+    return SequenceClassifier(config)
+
+
+def compute_loss(weights: dict[str, torch.Tensor], tokens: Tokens) -> float:
+    model = make_model()
+    model.load_state_dict(weights)
+    return cross_entropy(compute_logits(model, tokens, 16), torch.from_numpy(tokens.labels)).item()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("weight_average", [0.0, 0.9])
+def test_learns_what_can_be_learned(cell: str, weight_average: float) -> None:
+    params = make_params(weight_average=weight_average)
+    training = train_model(make_model(cell), make_tokens(400, 1), make_tokens(100, 2), params)
+    assert training.best.val_macro_f1 > 0.97
+    assert training.best.val_loss < 0.2 < training.history[0].val_loss
+
+
+@pytest.mark.parametrize("weight_average", [0.0, 0.9])
+def test_the_weights_of_the_best_epoch_are_kept_and_not_the_last(weight_average: float) -> None:
+    # Wrong labels are learned by heart: the validation loss rises again.
+    train, val = make_tokens(100, 1, noise=0.3), make_tokens(200, 2)
+    training = train_model(make_model(), train, val, make_params(epochs=25, weight_average=weight_average))
+    losses = [epoch.val_loss for epoch in training.history]
+    assert training.best.val_loss == min(losses) < losses[-1] - 0.1
+    assert compute_loss(training.weights, val) == pytest.approx(training.best.val_loss, abs=1e-6)
+
+
+def test_stops_after_as_many_epochs_without_progress() -> None:
+    train, val = make_tokens(100, 1, noise=0.3), make_tokens(200, 2)
+    training = train_model(make_model(), train, val, make_params(epochs=50, patience=2))
+    assert len(training.history) == training.best.epoch + 2 < 50
+
+
+def test_the_learning_rate_falls_when_the_loss_does_not() -> None:
+    train, val = make_tokens(100, 1, noise=0.3), make_tokens(200, 2)
+    training = train_model(make_model(), train, val, make_params(epochs=8, lr_patience=0, lr_factor=0.1))
+    lowest, expected = float("inf"), 0.01
+    for epoch in training.history:
+        assert epoch.learning_rate == pytest.approx(expected)
+        if epoch.val_loss > lowest * (1 - 1e-4):  # the scheduler's own threshold of what counts as progress
+            expected *= 0.1
+        lowest = min(lowest, epoch.val_loss)
+    assert expected < 0.01
+
+
+def test_the_norm_is_reported_before_clipping_and_clipping_has_an_effect() -> None:
+    train, val = make_tokens(100, 1), make_tokens(50, 2)
+    free = train_model(make_model(), train, val, make_params(epochs=1, clip_norm=1e9)).history[0]
+    tight = train_model(make_model(), train, val, make_params(epochs=1, clip_norm=1e-4)).history[0]
+    assert free.clipped_steps == 0
+    assert tight.clipped_steps == 1
+    assert tight.gradient_norm > 0.01
+    assert tight.val_loss != free.val_loss
+
+
+def run_twice(**changes: object) -> tuple[Training, Training]:
+    results = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        results.append(
+            train_model(make_model(), make_tokens(200, 1), make_tokens(50, 2), make_params(epochs=3, **changes))
+        )
+    return results[0], results[1]
+
+
+def test_the_same_training_gives_the_same_bits() -> None:
+    first, second = run_twice(word_dropout=0.2, weight_average=0.9)
+    assert all(torch.equal(weight, second.weights[name]) for name, weight in first.weights.items())
+    (other, _) = run_twice(word_dropout=0.2, weight_average=0.9, seed=2)
+    assert not all(torch.equal(weight, other.weights[name]) for name, weight in first.weights.items())
+
+
+def test_epochs_are_reported_as_they_end() -> None:
+    seen: list[Epoch] = []
+    training = train_model(
+        make_model(), make_tokens(50, 1), make_tokens(20, 2), make_params(epochs=3), None, seen.append
+    )
+    assert seen == training.history
+    assert [epoch.epoch for epoch in seen] == [1, 2, 3]
+
+
+def test_the_training_loss_is_the_mean_over_rows() -> None:
+    """With a learning rate of nearly nothing, the epoch's loss is that of the untrained model."""
+    model, train = make_model(), make_tokens(101, 1)
+    expected = cross_entropy(compute_logits(model, train, 16), torch.from_numpy(train.labels)).item()
+    training = train_model(model, train, train, make_params(epochs=1, learning_rate=1e-12))
+    assert training.history[0].train_loss == pytest.approx(expected, abs=1e-5)
+
+
+def test_class_weights_balance_a_rare_class() -> None:
+    weights = weigh_classes(np.array([0] * 90 + [1] * 10), 2)
+    assert weights.tolist() == pytest.approx([100 / 180, 100 / 20])
+    # Nothing to learn but the frequencies: weights make the rare class as likely as the other.
+    random = np.random.default_rng(0)
+    labels = [0] * 360 + [1] * 40
+    noise = Tokens.from_lists([random.integers(4, 40, size=5).tolist() for _ in labels], labels)
+    shares = []
+    for class_weights in (None, weights):
+        model = make_model()
+        train_model(model, noise, noise, make_params(epochs=1, learning_rate=0.003), class_weights)
+        shares.append(torch.softmax(compute_logits(model, noise, 64), dim=1)[:, 1].mean().item())
+    assert shares[0] < 0.3 < 0.4 < shares[1]
+
+
+def test_words_are_dropped_with_the_given_probability() -> None:
+    torch.manual_seed(0)
+    ids = torch.full((100, 100), 7)
+    assert drop_words(ids, 0.0) is ids
+    dropped = drop_words(ids, 0.3)
+    assert set(dropped.unique().tolist()) == {7, UNKNOWN_ID}
+    assert (dropped == UNKNOWN_ID).float().mean().item() == pytest.approx(0.3, abs=0.02)
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_device("cpu").type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+    with pytest.raises(InputError, match=r"train.device = 'cuda': this machine has no CUDA device"):
+        choose_device("cuda")

@@ -1,0 +1,155 @@
+"""Reading tables: the formats, and one clear line for each way in which a file can be wrong."""
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from unroll.datasets import Layout, choose_layout, find_suffix, list_sources, read_rows, read_table
+from unroll.errors import InputError
+from unroll.params import DataParams
+
+LAYOUT = Layout(None, ("title",), "label", None)
+AG_NEWS = Layout(("class", "title", "description"), ("title", "description"), "class", {"1": "World"})
+
+
+def make_params(**changes: object) -> DataParams:
+    empty = dict.fromkeys(("url", "sha256", "test_url", "test_sha256"))
+    return DataParams(
+        **({"dataset": "sample", "text": "title", "text_column": "text", "label_column": "label"} | empty | changes)
+    )
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    content = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def read(path: Path, layout: Layout = LAYOUT) -> list[tuple[str, str, int]]:
+    return [tuple(row) for chunk in read_rows(path, layout) for row in chunk.itertuples(index=False)]
+
+
+TABLE = 'title,label\n"Comma, ""quote""\nand line",Sports\nNA,World\n,\n'
+ROWS = [('Comma, "quote"\nand line', "Sports", 1), ("NA", "World", 2), ("", "", 3)]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "A.CSV"])
+def test_delimited_files(tmp_path: Path, name: str) -> None:
+    assert read(write(tmp_path / name, TABLE)) == ROWS
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    assert read(write(tmp_path / "a.csv", b"\xef\xbb\xbf" + TABLE.encode())) == ROWS
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz"])
+def test_tab_separated_files(tmp_path: Path, name: str) -> None:
+    assert read(write(tmp_path / name, "label\ttitle\n World \tOne, two\n")) == [("One, two", "World", 1)]
+
+
+def test_parquet_files_of_any_column_type(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"title": ["One", None], "label": [3, 4]}).to_parquet(path)
+    assert read(path) == [("One", "3", 1), ("", "4", 2)]
+
+
+def test_the_official_layout_has_no_header(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", '"1","Title","Description"\n"1","Second",""\n')
+    assert read(path, AG_NEWS) == [("Title Description", "1", 1), ("Second ", "1", 2)]
+
+
+def test_rows_are_numbered_on_through_chunks(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "title,label\n" + "x,y\n" * 45_000)
+    assert [row[2] for row in read(path)] == list(range(1, 45_001))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", "a.csv is empty: expected a table with text and labels"),
+        ("a.csv", "title,label\n", "a.csv has no rows: expected a table with text and labels"),
+        ("a.csv", "headline,label\nx,y\n", "a.csv has no column 'title': its columns are headline, label"),
+        ("a.csv", b"title,label\nok,x\nca\xff,y\n", "a.csv, row 3: byte 0xff is not UTF-8; save the file as UTF-8"),
+        ("a.csv.gz", b'title,label\n"a\nb",x\n"\xe9",y\n', "a.csv.gz, row 3: byte 0xe9 is not UTF-8"),
+        (
+            "a.csv",
+            "title,label\na,b,c\n",
+            "a.csv is not a well-formed table: a row has more fields than there are columns",
+        ),
+        ("a.csv", 'title,label\n"a,b\n', "a.csv is not a well-formed table: EOF inside string starting at row 1"),
+        ("a.parquet", "title,label\n", "a.parquet cannot be read as a parquet table of text"),
+        (
+            "a.json",
+            "[]",
+            "the name's ending tells no known format: expected one of .csv, .csv.gz, .tsv, .tsv.gz, .parquet",
+        ),
+    ],
+)
+def test_wrong_files(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(write(tmp_path / name, content))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"b\.csv does not exist"):
+        read(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize("cut", [5, 40, 100])
+def test_truncated_gzip(tmp_path: Path, cut: int) -> None:
+    whole = write(tmp_path / "a.csv.gz", "title,label\n" + "".join(f"text {n},World\n" for n in range(5000)))
+    whole.write_bytes(whole.read_bytes()[:-cut])
+    with pytest.raises(InputError, match="is not a whole gzip file"):
+        read(whole)
+
+
+def test_no_gzip_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_text(TABLE)
+    with pytest.raises(InputError, match="is not a whole gzip file"):
+        read(path)
+
+
+def test_other_columns_are_kept_for_bulk_prediction(tmp_path: Path) -> None:
+    chunks = list(read_table(write(tmp_path / "a.csv", "id,title\n007,x\n"), ("title",)))
+    assert chunks[0].to_dict("list") == {"id": ["007"], "title": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("location", "suffix"),
+    [
+        ("a/b.csv", ".csv"),
+        ("https://example.org/x.csv.gz?version=2#top", ".csv.gz"),
+        ("file:///a%20b/c.TSV", ".tsv"),
+        ("c.tar.parquet", ".parquet"),
+    ],
+)
+def test_formats_are_told_by_the_ending(location: str, suffix: str) -> None:
+    assert find_suffix(location) == suffix
+
+
+def test_sources() -> None:
+    root = Path("/repository")
+    (sample,) = list_sources(make_params(), root)
+    assert (sample.part, sample.location) == ("all", "data/sample/headlines.csv")
+    train, test = list_sources(make_params(dataset="ag_news"), root)
+    assert (train.part, test.part) == ("train", "test")
+    assert train.sha256 and test.sha256 and train.location.startswith("https://")
+    (own,) = list_sources(make_params(dataset="csv", url="in/a.tsv.gz"), root)
+    assert (own.part, own.location, own.file_name) == ("all", "/repository/in/a.tsv.gz", "all.tsv.gz")
+    (absolute,) = list_sources(make_params(dataset="ag_news", url="/else/train.csv"), root)
+    assert absolute.location == "/else/train.csv"
+    parts = list_sources(make_params(dataset="csv", url="a.csv", test_url="http://host/b.parquet"), root)
+    assert [source.file_name for source in parts] == ["train.csv", "test.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [("title", ("title",)), ("description", ("description",)), ("title+description", ("title", "description"))],
+)
+def test_text_of_ag_news(text: str, columns: tuple[str, ...]) -> None:
+    assert choose_layout(make_params(dataset="ag_news", text=text)).text_columns == columns

@@ -1,0 +1,64 @@
+"""Files are written whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from unroll.errors import InputError
+from unroll.files import compute_hash, find_root, read_json, replace_when_done, write_json
+
+
+def list_names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(ZeroDivisionError), replace_when_done(path) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "before"
+    assert list_names(tmp_path) == ["a.txt"]
+
+
+def test_success_replaces_it(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "a.txt"
+    with replace_when_done(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert list_names(path.parent) == ["a.txt"]
+
+
+def test_json_has_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1 / 3, "a": [0.1 + 0.2], "é": "ü"})
+    write_json(tmp_path / "b.json", {"é": "ü", "a": (0.3,), "b": 0.33333333})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert read_json(tmp_path / "a.json") == {"a": [0.3], "b": 0.333333, "é": "ü"}
+
+
+def test_json_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.json is missing: `dvc repro` makes it"):
+        read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(InputError, match=r"a\.json is not JSON"):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "b.json", float("nan"))
+    assert list_names(tmp_path) == ["a.json"]
+
+
+def test_hashes_are_those_of_the_content(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert compute_hash(tmp_path / "a", "md5") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_the_root_is_that_of_the_main_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "pipelines" / "one").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "pipelines" / "one")
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    assert find_root() == tmp_path
+    monkeypatch.setenv("DVC_ROOT", "/elsewhere")
+    assert find_root() == Path("/elsewhere")

@@ -1,0 +1,99 @@
+"""params.yaml: what is accepted, and the one line for what is not."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from unroll.errors import InputError
+from unroll.params import flatten_params, read_params
+
+DEFAULTS = Path(__file__).parents[2] / "params.yaml"
+
+
+def read_changed(tmp_path: Path, old: str, new: str):
+    text = DEFAULTS.read_text()
+    assert text.count(old) == 1
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace(old, new))
+    return read_params(path)
+
+
+def test_the_defaults_are_valid_and_frozen() -> None:
+    params = read_params(DEFAULTS)
+    assert params.data.dataset == "sample"
+    with pytest.raises(ValidationError):
+        params.model.cell = "rnn"
+
+
+def test_names_are_those_that_dvc_uses() -> None:
+    flat = flatten_params(read_params(DEFAULTS))
+    assert flat["model.cell"] == "gru"
+    assert flat["data.url"] is None
+    assert all("." in name for name in flat)
+
+
+@pytest.mark.parametrize("value", ["1e-3", "0.001", "1"])
+def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path, value: str) -> None:
+    params = read_changed(tmp_path, "learning_rate: 0.001", f"learning_rate: {value}")
+    assert params.train.learning_rate == float(value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("cell: gru", "cell: grru", "model.cell = 'grru': expected 'rnn', 'gru' or 'lstm'"),
+        ("cell: gru", "cel: gru", "model.cell is missing (and 1 more)"),
+        (
+            "layers: 1",
+            "layers: 1\n  layer: 2",
+            "model.layer is not a parameter (did you mean layers?): expected one of cell",
+        ),
+        ("tracking:", "trakcing:", "tracking is missing"),
+        ("hidden_size: 128", "hidden_size: -3", "model.hidden_size = -3: expected greater than or equal to 1"),
+        ("hidden_size: 128", "hidden_size: 12.5", "model.hidden_size = 12.5: expected an integer"),
+        ("hidden_size: 128", "hidden_size: true", "model.hidden_size = True: expected an integer"),
+        ("hidden_size: 128", "hidden_size:", "model.hidden_size = None: expected an integer"),
+        ("learning_rate: 0.001", "learning_rate: .nan", "train.learning_rate = nan: expected a finite number"),
+        ("learning_rate: 0.001", "learning_rate: fast", "train.learning_rate = 'fast': expected a number"),
+        ("bidirectional: true", "bidirectional: 1", "model.bidirectional = 1: expected a boolean"),
+        ("  dropout: 0.3", "  dropout: 1.0", "model.dropout = 1.0: expected less than 1"),
+        ("train: 0.70", "train: 0.80", "split.train + split.val + split.test = 1.1: expected 1"),
+        (
+            "dataset: sample",
+            "dataset: csv",
+            "data.url = '': data.dataset = 'csv' expects the path or address of your file",
+        ),
+        ("  sha256:", "  sha256: abc", "data.sha256 = 'abc': expected 64 hexadecimal digits"),
+        ("  sha256:", f"  sha256: {'a' * 64}", "data.sha256 is set while data.url is empty: expected both or neither"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_changed(tmp_path, old, new)
+    assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected parameters in the form 'name: value'"),
+        (b"[1, 2]", "expected parameters in the form 'name: value'"),
+        (b"model: 3\n", "is missing"),
+        (b"a: [", "is not valid YAML"),
+        (b"a: 1\na: 2\n", "is not valid YAML"),
+        (b"\xff\xfe\xfa", "is not valid YAML"),
+        (b"a: !!python/object/apply:os.system ['true']\n", "is not valid YAML"),
+    ],
+)
+def test_a_file_that_holds_no_parameters(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_params(path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is missing: run from a folder that holds a pipeline"):
+        read_params(tmp_path / "params.yaml")

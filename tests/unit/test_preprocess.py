@@ -1,0 +1,108 @@
+"""Which rows are kept, and the account of those that are not."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unroll.errors import InputError
+from unroll.stages.preprocess import check_summary, clean_rows, decide_fates, index_rows, summarize
+from unroll.text import Cleaning
+
+PLAIN = Cleaning(
+    lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"
+)
+SOURCES = [{"part": "all", "name": "all.csv", "sha256": "0" * 64, "bytes": 1}]
+
+
+def judge(rows: list[tuple[str, str, str]], classes: dict[str, str] | None = None) -> tuple[pd.DataFrame, pd.Series]:
+    """Clean (text, label, part) rows and decide their fates."""
+    raw = pd.DataFrame(rows, columns=["text", "label", "part"], dtype=str)
+    raw["row"] = range(1, len(raw) + 1)
+    cleaned, fates = clean_rows(raw, classes, PLAIN)
+    cleaned["part"] = raw["part"]
+    return cleaned, decide_fates(index_rows(cleaned, fates))
+
+
+def test_each_reason() -> None:
+    rows = [
+        ("Shares fall", "3", "all"),
+        ("SHARES  fall!", "3", "all"),  # the same after cleaning
+        ("", "3", "all"),
+        ("  ", "3", "all"),
+        ("No label", "", "all"),
+        ("???", "3", "all"),
+        ("Strange label", "9", "all"),
+        ("Both", "1", "all"),
+        ("both", "3", "all"),
+        ("Both.", "1", "all"),
+    ]
+    _, fates = judge(rows, {"1": "World", "3": "Business"})
+    assert fates.tolist() == [
+        "keep",
+        "duplicate",
+        "missing",
+        "missing",
+        "missing",
+        "empty_after_cleaning",
+        "unknown_class",
+        "conflicting_label",
+        "conflicting_label",
+        "conflicting_label",
+    ]
+
+
+def test_an_official_test_row_goes_before_its_training_copy() -> None:
+    _, fates = judge([("A match", "x", "train"), ("a match", "x", "test"), ("a MATCH", "x", "test")])
+    assert fates.tolist() == ["duplicate", "keep", "duplicate"]
+
+
+TEXTS = st.sampled_from(["", "!", "one", "One", "two", "TWO!", "three four", "three, four", "five"])
+TABLES = st.lists(
+    st.tuples(TEXTS, st.sampled_from(["", "a", "b", "c"]), st.sampled_from(["train", "test"])), min_size=1
+)
+
+
+@given(TABLES)
+def test_whatever_the_table_every_text_is_kept_at_most_once_and_every_row_is_accounted_for(
+    table: list[tuple[str, str, str]],
+) -> None:
+    cleaned, fates = judge(table)
+    kept = cleaned[fates == "keep"]
+    assert kept["text"].is_unique
+    assert (kept["text"] != "").all() and (kept["label"] != "").all()
+    labels_of = cleaned[(cleaned["text"] != "") & (cleaned["label"] != "")].groupby("text")["label"].nunique()
+    assert set(kept["text"]) == set(labels_of[labels_of == 1].index)
+    raw = pd.Series([text for text, _, _ in table])
+    fates_of_missing = fates[(raw == "") | (cleaned["label"] == "")]
+    assert set(fates_of_missing) <= {"missing"}
+    summary = summarize(index_rows(cleaned, fates), fates, SOURCES)
+    assert summary["rows_in"] == len(table) == summary["rows_out"] + sum(summary["dropped"].values())
+    assert sum(summary["classes"].values()) == summary["rows_out"]
+
+
+def test_length_percentiles_count_words() -> None:
+    cleaned, fates = judge([("one", "a", "all"), ("one two three", "b", "all")])
+    lengths = summarize(index_rows(cleaned, fates), fates, SOURCES)["words_per_text"]
+    assert (lengths["p50"], lengths["max"]) == (2.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("", "a", "all"), ("!", "a", "all")], r"all 2 rows were dropped \(1 missing, 1 empty after cleaning\)"),
+        ([("x", "a", "all"), ("y", "a", "all")], "every row has the label 'a': expected two or more classes"),
+        (
+            [(f"x{n}", "a", "all") for n in range(5)] + [("y", "b", "all")],
+            "class 'b' has 1 usable row, expected at least 3, one for each split: check data.label_column",
+        ),
+        (
+            [(f"x{n}", str(n), "all") for n in range(5)],
+            r"class '0' has 1 usable row, .* \(5 classes are that small\)",
+        ),
+    ],
+)
+def test_data_that_cannot_be_learned_from(rows: list[tuple[str, str, str]], message: str) -> None:
+    cleaned, fates = judge(rows)
+    with pytest.raises(InputError, match=message):
+        check_summary(summarize(index_rows(cleaned, fates), fates, SOURCES))
