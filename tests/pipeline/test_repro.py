@@ -1,0 +1,208 @@
+"""`dvc repro`: from a fresh clone, with nothing to do, and after a change of each kind."""
+
+import json
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from conftest import Workspace
+
+pytestmark = pytest.mark.slow
+ALL = ["download", "preprocess", "split", "tokenize", "train", "evaluate"]
+
+
+def read_json(workspace: Workspace, name: str):
+    return json.loads((workspace.path / name).read_text())
+
+
+def test_a_fresh_clone_gets_models_and_metrics(reproduced: Workspace) -> None:
+    assert sorted(path.name for path in (reproduced.path / "models").iterdir() if path.suffix) == [
+        "cleaning.json",
+        "config.json",
+        "labels.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
+    overall = read_json(reproduced, "metrics/test.json")["overall"]
+    data, train = read_json(reproduced, "metrics/data.json"), read_json(reproduced, "metrics/train.json")
+    assert data["rows_in"] == data["rows_out"] == 2880
+    assert overall["samples"] == 432
+    assert set(train) == {
+        *("best_epoch", "epochs", "parameters", "train_loss"),
+        *("val_accuracy", "val_loss", "val_macro_f1"),
+    }
+    assert "Data and pipelines are up to date." in reproduced.run("dvc", "repro").stdout
+    assert "up to date" in reproduced.run("dvc", "status").stdout
+
+
+def test_the_lock_file_in_git_is_that_of_the_code_and_parameters_in_git(pristine: Workspace) -> None:
+    """Whoever changes either runs `dvc repro` and commits dvc.lock: the dependencies' hashes say if that was done."""
+    status = json.loads(pristine.run("dvc", "status", "--json").stdout)
+    changed = [
+        f"{stage}: {path} is {how}"
+        for stage, changes in status.items()
+        for change in changes
+        if isinstance(change, dict)
+        for path, how in change.get("changed deps", {}).items()
+        if how != "deleted"  # outputs of other stages, which no clone has before `dvc repro` or `dvc pull`
+    ]
+    assert changed == []
+
+
+def test_metrics_and_plots_can_be_shown_and_compared(workspace: Workspace) -> None:
+    workspace.change("epochs: 30", "epochs: 1")
+    workspace.run("dvc", "repro")
+    shown = workspace.run("dvc", "metrics", "show", "--md").stdout
+    for name in ("overall.macro_f1", "per_class.Sports.f1", "best_epoch", "rows_out"):
+        assert name in shown
+    changes = json.loads(workspace.run("dvc", "metrics", "diff", "--json").stdout)
+    assert changes["metrics/train.json"]["epochs"]["new"] == 1
+    assert changes["metrics/test.json"]["overall.macro_f1"]["diff"] < 0
+    workspace.run("dvc", "plots", "diff")
+    page = (workspace.path / "dvc_plots" / "index.html").read_text()
+    for title in ("learning curves", "confusion matrix", "F1 by class"):
+        assert title in page
+
+
+@pytest.fixture(scope="module")
+def quick(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A reproduced repository that trains one epoch and tracks nothing, so that repeating it is fast."""
+    copy = reproduced.copy_to(tmp_path_factory.mktemp("quick") / "repository")
+    copy.change("epochs: 30", "epochs: 1")
+    copy.change("enabled: true", "enabled: false")
+    assert copy.stages_run("dvc", "repro") == ["train", "evaluate"]
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stages"),
+    [
+        ("text_column: text", "text_column: headline", ["preprocess"]),  # the sample has columns of its own
+        ("numbers: keep", "numbers: mask", ALL[1:]),
+        ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize", ALL[2:]),
+        ("max_tokens: 64", "max_tokens: 6", ALL[3:]),
+        ("max_tokens: 64", "max_tokens: 63", ["tokenize", "train", "evaluate"]),  # tokenizer.json says where to cut
+        ("cell: gru", "cell: rnn", ["train", "evaluate"]),
+        ("batch_size: 64", "batch_size: 128", ["train", "evaluate"]),
+        ("experiment: headlines", "experiment: other", []),
+    ],
+)
+def test_a_changed_parameter_reruns_the_stages_it_concerns_and_no_others(
+    quick: Workspace, tmp_path: Path, old: str, new: str, stages: list[str]
+) -> None:
+    workspace = quick.copy_to(tmp_path / "repository")
+    workspace.change(old, new)
+    assert workspace.stages_run("dvc", "repro") == stages
+    assert workspace.stages_run("dvc", "repro") == []
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [("src/unroll/plots.py", ["evaluate"]), ("src/unroll/stages/split.py", ["split"]), ("src/unroll/cli.py", [])],
+)
+def test_changed_code_reruns_the_stages_that_use_it(
+    quick: Workspace, tmp_path: Path, module: str, stages: list[str]
+) -> None:
+    workspace = quick.copy_to(tmp_path / "repository")
+    with (workspace.path / module).open("a") as file:
+        file.write("# a comment\n")
+    assert workspace.stages_run("dvc", "repro") == stages
+
+
+def test_a_changed_headline_reruns_everything(quick: Workspace, tmp_path: Path) -> None:
+    workspace = quick.copy_to(tmp_path / "repository")
+    with (workspace.path / "data/sample/headlines.csv").open("a") as file:
+        file.write("Entirely new headline about a football match,Sports\n")
+    assert workspace.stages_run("dvc", "repro") == ALL
+    assert read_json(workspace, "metrics/data.json")["rows_out"] == 2881
+
+
+def test_training_again_gives_the_same_bytes(quick: Workspace, tmp_path: Path) -> None:
+    workspace = quick.copy_to(tmp_path / "repository")
+    before = (workspace.path / "dvc.lock").read_bytes()
+    assert workspace.stages_run("dvc", "repro", "--force") == ALL
+    assert (workspace.path / "dvc.lock").read_bytes() == before
+
+
+@pytest.mark.parametrize("level", ["char", "bpe"])
+def test_other_levels_of_tokens(quick: Workspace, tmp_path: Path, level: str) -> None:
+    workspace = quick.copy_to(tmp_path / "repository")
+    workspace.change("level: word", f"level: {level}")
+    workspace.change("vocabulary_size: 100000", "vocabulary_size: 500")
+    workspace.change("max_tokens: 64", "max_tokens: 200")
+    assert workspace.stages_run("dvc", "repro") == ["tokenize", "train", "evaluate"]
+    assert "Sports" in workspace.run("unroll", "predict", "Striker scores twice in cup final").stdout
+
+
+def test_cleaning_options_reach_inference(quick: Workspace, tmp_path: Path) -> None:
+    workspace = quick.copy_to(tmp_path / "repository")
+    workspace.change("stop_words: keep", "stop_words: drop")
+    workspace.change("stemming: none", "stemming: porter")
+    assert workspace.stages_run("dvc", "repro") == ALL[1:]
+    answers = [
+        workspace.run("unroll", "predict", text).stdout
+        for text in ("The shares were falling", "share fall", "shares fell")
+    ]
+    assert answers[0] == answers[1] != answers[2]
+    assert "has no words" in workspace.run("unroll", "predict", "of the", check=False).stdout
+
+
+CSV_PARAMS = {"dataset": "csv", "text_column": "headline", "label_column": "topic"}
+
+
+def set_data(workspace: Workspace, **values: str) -> None:
+    path = workspace.path / "params.yaml"
+    yaml = YAML()
+    params = yaml.load(path)
+    params["data"].update(values)
+    yaml.dump(params, path)
+
+
+def test_a_users_own_file(quick: Workspace, tmp_path: Path) -> None:
+    workspace = quick.copy_to(tmp_path / "repository")
+    rows = [f"good thing number {n},pos\nbad thing number {n},neg\n" for n in range(40)]
+    (workspace.path / "mine.csv").write_text("headline,topic\n" + "".join(rows) + "good thing number 1,pos\n")
+    set_data(workspace, url="mine.csv", **CSV_PARAMS)
+    assert workspace.stages_run("dvc", "repro") == ALL
+    data = read_json(workspace, "metrics/data.json")
+    assert data["dropped"]["duplicate"] == 1
+    assert data["classes"] == {"neg": 40, "pos": 40}
+    digest = workspace.run("sha256sum", "mine.csv").stdout.split()[0]
+    assert data["sources"]["all"]["sha256"] == digest
+    assert list(read_json(workspace, "metrics/test.json")["per_class"]) == ["neg", "pos"]
+
+
+@pytest.mark.parametrize(
+    ("content", "values", "stage", "message"),
+    [
+        (None, {}, "download", "mine.csv does not exist"),
+        ("<!doctype html><p>Sign in", {}, "download", "mine.csv is an HTML page, not a table"),
+        ("a,b\n", {"sha256": "0" * 64}, "download", f"expected {'0' * 64}: not the file that was meant"),
+        ("", {}, "preprocess", "data/raw/all.csv is empty"),
+        (
+            "text,topic\nx,y\n",
+            {},
+            "preprocess",
+            "data/raw/all.csv has no column 'headline': its columns are text, topic",
+        ),
+        ("headline,topic\n!,a\n", {}, "preprocess", "all 1 rows were dropped (1 empty after cleaning)"),
+        ("headline,topic\nx,a\ny,a\n", {}, "preprocess", "every row has the label 'a': expected two or more classes"),
+        ("headline,topic\nx,a\ny,b\n", {}, "preprocess", "class 'a' has 1 usable row, expected at least 3"),
+    ],
+)
+def test_bad_input_stops_with_one_line_and_leaves_nothing_behind(
+    quick: Workspace, tmp_path: Path, content: str | None, values: dict[str, str], stage: str, message: str
+) -> None:
+    workspace = quick.copy_to(tmp_path / "repository")
+    if content is not None:
+        (workspace.path / "mine.csv").write_text(content)
+    set_data(workspace, url="mine.csv", **CSV_PARAMS, **values)
+    result = workspace.run("dvc", "repro", check=False)
+    assert result.returncode != 0
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert "Traceback" not in result.stdout
+    assert f"failed to reproduce '{stage}'" in result.stdout
+    folder = workspace.path / "data" / {"download": "raw", "preprocess": "clean"}[stage]
+    assert not folder.exists() or list(folder.iterdir()) == []

@@ -1,0 +1,107 @@
+"""models/ put together, and refused when its parts are damaged or of different trainings."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from unroll.errors import InputError
+from unroll.files import write_json
+from unroll.inference import load_classifier
+from unroll.model import ModelConfig, SequenceClassifier
+from unroll.params import TokenizeParams
+from unroll.vocabulary import train_tokenizer
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A models/ folder of an untrained model."""
+    torch.manual_seed(0)
+    params = TokenizeParams(level="word", vocabulary_size=50, min_count=1, max_tokens=5)
+    tokenizer = train_tokenizer([["shares fall", "team wins cup", "don't panic"]], params)
+    config = ModelConfig(
+        cell="lstm",
+        embedding_size=4,
+        hidden_size=6,
+        layers=1,
+        bidirectional=True,
+        pooling="attention",
+        embedding_dropout=0.5,
+        dropout=0.5,
+        vocabulary_size=tokenizer.get_vocab_size(),
+        classes=2,
+    )
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    save_file(SequenceClassifier(config).state_dict(), tmp_path / "model.safetensors")
+    write_json(tmp_path / "config.json", config.model_dump())
+    write_json(tmp_path / "labels.json", ["Business", "Sports"])
+    cleaning = {"lowercase": True, "brackets": "keep", "numbers": "keep", "punctuation": "drop", "stemming": "none"}
+    write_json(tmp_path / "cleaning.json", cleaning | {"stop_words": ["the"]})
+    return tmp_path
+
+
+def test_predictions_do_not_depend_on_company(models: Path) -> None:
+    classifier = load_classifier(models)
+    texts = ["Shares fall", "The team wins the cup!", "???", "Don’t panic", "shares"]
+    together = classifier.predict(texts)
+    assert together.shape == (5, 2)
+    assert np.isnan(together[2]).all()
+    for number in (0, 1, 3, 4):
+        np.testing.assert_allclose(classifier.predict([texts[number]])[0], together[number], atol=1e-6)
+        assert together[number].sum() == pytest.approx(1)
+    assert classifier.predict([]).shape == (0, 2)
+    assert classifier.predict(["!"]).shape == (1, 2)
+
+
+def test_tables_name_the_class_and_leave_rows_without_text_empty(models: Path) -> None:
+    table = load_classifier(models).tabulate(["Shares fall", ""])
+    assert list(table.columns) == ["prediction", "probability_Business", "probability_Sports"]
+    best = table.loc[0, ["probability_Business", "probability_Sports"]].astype(float).argmax()
+    assert table.loc[0, "prediction"] == ["Business", "Sports"][best]
+    assert table.loc[1, "prediction"] == ""
+    assert table.loc[1].isna().sum() == 2
+
+
+def change_config(models: Path, **changes: object) -> None:
+    write_json(models / "config.json", json.loads((models / "config.json").read_text()) | changes)
+
+
+@pytest.mark.parametrize("name", ["cleaning.json", "config.json", "labels.json", "tokenizer.json", "model.safetensors"])
+def test_a_missing_file_is_named(models: Path, name: str) -> None:
+    (models / name).unlink()
+    with pytest.raises(InputError, match=f"{name} is missing: `dvc repro` makes it, `dvc pull` fetches it"):
+        load_classifier(models)
+
+
+@pytest.mark.parametrize("name", ["cleaning.json", "config.json", "labels.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"cell": "gru"}', b"\x80\x04K\x01."])
+def test_a_damaged_file_is_named(models: Path, name: str, content: bytes) -> None:
+    (models / name).write_bytes(content)
+    with pytest.raises(InputError, match=name):
+        load_classifier(models)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": 3}, "config.json is of a model with 3 classes and 9 tokens, labels.json .* have 2 and 9"),
+        ({"vocabulary_size": 8}, "model with 2 classes and 8 tokens"),
+        ({"hidden_size": 7}, r"model\.safetensors does not fit config\.json beside it"),
+        ({"cell": "gru"}, r"model\.safetensors does not fit config\.json beside it"),
+        ({"pooling": "max"}, r"model\.safetensors does not fit config\.json beside it"),
+    ],
+)
+def test_files_of_different_trainings(models: Path, changes: dict[str, object], message: str) -> None:
+    change_config(models, **changes)
+    with pytest.raises(InputError, match=message):
+        load_classifier(models)
+
+
+def test_a_truncated_model(models: Path) -> None:
+    path = models / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(InputError, match=r"model\.safetensors holds no weights"):
+        load_classifier(models)
