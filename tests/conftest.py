@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"
@@ -45,6 +47,11 @@ class Workspace:
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
         (self.path / file).write_text(text.replace(old, new))
 
+    def commit(self) -> None:
+        """Commit everything."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", "a change")
+
     def copy_to(self, path: Path) -> "Workspace":
         """Copy everything, DVC's cache included."""
         shutil.copytree(self.path, path, symlinks=True)
@@ -75,35 +82,62 @@ def make_workspace(path: Path) -> Workspace:
             shutil.copy2(ROOT / name, path / name)
     workspace = Workspace(path)
     workspace.run("git", "init", "--quiet", "--initial-branch=main")
-    workspace.run("git", "add", "--all")
-    workspace.run("git", "commit", "--quiet", "--message", "start")
+    workspace.commit()
     return workspace
+
+
+def build_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], Workspace]) -> Workspace:
+    """Build a workspace for all processes of a parallel test run: the first to need it builds, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with FileLock(f"{path}.lock"):
+        return Workspace(path) if path.exists() else build(path)
 
 
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The repository as somebody who has just cloned it has it. Not to be changed: copy it."""
-    return make_workspace(tmp_path_factory.mktemp("pristine"))
+    return build_once(tmp_path_factory, "pristine", make_workspace)
 
 
 @pytest.fixture(scope="session")
 def reproduced(pristine: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The same after `dvc repro` with the default parameters, committed. Not to be changed: copy it."""
-    workspace = pristine.copy_to(tmp_path_factory.mktemp("reproduced") / "repository")
-    workspace.run("dvc", "repro")
-    workspace.run("git", "add", "--all")
-    workspace.run("git", "commit", "--quiet", "--allow-empty", "--message", "reproduce")
-    return workspace
+
+    def build(path: Path) -> Workspace:
+        workspace = pristine.copy_to(path)
+        workspace.run("dvc", "repro")
+        workspace.commit()
+        return workspace
+
+    return build_once(tmp_path_factory, "reproduced", build)
+
+
+@pytest.fixture(scope="session")
+def quick(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The same with parameters of one epoch and no tracking, so that repeating it is fast. Not to be changed."""
+
+    def build(path: Path) -> Workspace:
+        workspace = reproduced.copy_to(path)
+        workspace.change("epochs: 30", "epochs: 1")
+        workspace.change("enabled: true", "enabled: false")
+        assert workspace.stages_run("dvc", "repro") == ["train", "evaluate"]
+        workspace.commit()
+        return workspace
+
+    return build_once(tmp_path_factory, "quick", build)
 
 
 @pytest.fixture
 def workspace(reproduced: Workspace, tmp_path: Path) -> Workspace:
-    """A reproduced repository that a test may change. Training is cut to one epoch when it runs again."""
-    copy = reproduced.copy_to(tmp_path / "repository")
-    shutil.rmtree(copy.path / "mlartifacts")
-    for file in copy.path.glob("mlflow.db*"):
-        file.unlink()
-    return copy
+    """A reproduced repository that a test may change."""
+    return reproduced.copy_to(tmp_path / "repository")
+
+
+@pytest.fixture
+def quick_workspace(quick: Workspace, tmp_path: Path) -> Workspace:
+    """A reproduced repository that a test may change, of one epoch and without tracking."""
+    return quick.copy_to(tmp_path / "repository")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """`dvc repro`: from a fresh clone, with nothing to do, and after a change of each kind."""
 
 import json
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
@@ -65,16 +64,6 @@ def test_metrics_and_plots_can_be_shown_and_compared(workspace: Workspace) -> No
         assert title in page
 
 
-@pytest.fixture(scope="module")
-def quick(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A reproduced repository that trains one epoch and tracks nothing, so that repeating it is fast."""
-    copy = reproduced.copy_to(tmp_path_factory.mktemp("quick") / "repository")
-    copy.change("epochs: 30", "epochs: 1")
-    copy.change("enabled: true", "enabled: false")
-    assert copy.stages_run("dvc", "repro") == ["train", "evaluate"]
-    return copy
-
-
 @pytest.mark.parametrize(
     ("old", "new", "stages"),
     [
@@ -82,70 +71,58 @@ def quick(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wo
         ("numbers: keep", "numbers: mask", ALL[1:]),
         ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize", ALL[2:]),
         ("max_tokens: 64", "max_tokens: 6", ALL[3:]),
-        ("max_tokens: 64", "max_tokens: 63", ["tokenize", "train", "evaluate"]),  # tokenizer.json says where to cut
         ("cell: gru", "cell: rnn", ["train", "evaluate"]),
-        ("batch_size: 64", "batch_size: 128", ["train", "evaluate"]),
         ("experiment: headlines", "experiment: other", []),
     ],
 )
 def test_a_changed_parameter_reruns_the_stages_it_concerns_and_no_others(
-    quick: Workspace, tmp_path: Path, old: str, new: str, stages: list[str]
+    quick_workspace: Workspace, old: str, new: str, stages: list[str]
 ) -> None:
-    workspace = quick.copy_to(tmp_path / "repository")
-    workspace.change(old, new)
-    assert workspace.stages_run("dvc", "repro") == stages
-    assert workspace.stages_run("dvc", "repro") == []
+    quick_workspace.change(old, new)
+    assert quick_workspace.stages_run("dvc", "repro") == stages
+    assert quick_workspace.stages_run("dvc", "repro") == []
 
 
 @pytest.mark.parametrize(
     ("module", "stages"),
     [("src/unroll/plots.py", ["evaluate"]), ("src/unroll/stages/split.py", ["split"]), ("src/unroll/cli.py", [])],
 )
-def test_changed_code_reruns_the_stages_that_use_it(
-    quick: Workspace, tmp_path: Path, module: str, stages: list[str]
-) -> None:
-    workspace = quick.copy_to(tmp_path / "repository")
-    with (workspace.path / module).open("a") as file:
+def test_changed_code_reruns_the_stages_that_use_it(quick_workspace: Workspace, module: str, stages: list[str]) -> None:
+    with (quick_workspace.path / module).open("a") as file:
         file.write("# a comment\n")
-    assert workspace.stages_run("dvc", "repro") == stages
+    assert quick_workspace.stages_run("dvc", "repro") == stages
 
 
-def test_a_changed_headline_reruns_everything(quick: Workspace, tmp_path: Path) -> None:
-    workspace = quick.copy_to(tmp_path / "repository")
-    with (workspace.path / "data/sample/headlines.csv").open("a") as file:
+def test_a_changed_headline_reruns_everything(quick_workspace: Workspace) -> None:
+    with (quick_workspace.path / "data/sample/headlines.csv").open("a") as file:
         file.write("Entirely new headline about a football match,Sports\n")
-    assert workspace.stages_run("dvc", "repro") == ALL
-    assert read_json(workspace, "metrics/data.json")["rows_out"] == 2881
+    assert quick_workspace.stages_run("dvc", "repro") == ALL
+    assert read_json(quick_workspace, "metrics/data.json")["rows_out"] == 2881
 
 
-def test_training_again_gives_the_same_bytes(quick: Workspace, tmp_path: Path) -> None:
-    workspace = quick.copy_to(tmp_path / "repository")
-    before = (workspace.path / "dvc.lock").read_bytes()
-    assert workspace.stages_run("dvc", "repro", "--force") == ALL
-    assert (workspace.path / "dvc.lock").read_bytes() == before
+def test_training_again_gives_the_same_bytes(quick_workspace: Workspace) -> None:
+    before = (quick_workspace.path / "dvc.lock").read_bytes()
+    assert quick_workspace.stages_run("dvc", "repro", "--force") == ALL
+    assert (quick_workspace.path / "dvc.lock").read_bytes() == before
 
 
 @pytest.mark.parametrize("level", ["char", "bpe"])
-def test_other_levels_of_tokens(quick: Workspace, tmp_path: Path, level: str) -> None:
-    workspace = quick.copy_to(tmp_path / "repository")
-    workspace.change("level: word", f"level: {level}")
-    workspace.change("vocabulary_size: 100000", "vocabulary_size: 500")
-    workspace.change("max_tokens: 64", "max_tokens: 200")
-    assert workspace.stages_run("dvc", "repro") == ["tokenize", "train", "evaluate"]
-    assert "Sports" in workspace.run("unroll", "predict", "Striker scores twice in cup final").stdout
+def test_other_levels_of_tokens(quick_workspace: Workspace, level: str) -> None:
+    quick_workspace.change("level: word", f"level: {level}")
+    quick_workspace.change("vocabulary_size: 100000", "vocabulary_size: 500")
+    quick_workspace.change("max_tokens: 64", "max_tokens: 200")
+    assert quick_workspace.stages_run("dvc", "repro") == ["tokenize", "train", "evaluate"]
+    assert "Sports" in quick_workspace.run("unroll", "predict", "Striker scores twice in cup final").stdout
 
 
-def test_cleaning_options_reach_inference(quick: Workspace, tmp_path: Path) -> None:
-    workspace = quick.copy_to(tmp_path / "repository")
-    workspace.change("stop_words: keep", "stop_words: drop")
-    workspace.change("stemming: none", "stemming: porter")
-    assert workspace.stages_run("dvc", "repro") == ALL[1:]
-    answers = [
-        workspace.run("unroll", "predict", text).stdout
-        for text in ("The shares were falling", "share fall", "shares fell")
-    ]
-    assert answers[0] == answers[1] != answers[2]
-    assert "has no words" in workspace.run("unroll", "predict", "of the", check=False).stdout
+def test_cleaning_options_reach_inference(quick_workspace: Workspace) -> None:
+    quick_workspace.change("stop_words: keep", "stop_words: drop")
+    quick_workspace.change("stemming: none", "stemming: porter")
+    assert quick_workspace.stages_run("dvc", "repro") == ALL[1:]
+    texts = ("The shares were falling", "share fall", "shares fell")
+    answers = quick_workspace.run("unroll", "predict", *texts).stdout.splitlines()
+    assert answers[:5] == answers[5:10] != answers[10:]
+    assert "has no words" in quick_workspace.run("unroll", "predict", "of the", check=False).stdout
 
 
 CSV_PARAMS = {"dataset": "csv", "text_column": "headline", "label_column": "topic"}
@@ -159,18 +136,17 @@ def set_data(workspace: Workspace, **values: str) -> None:
     yaml.dump(params, path)
 
 
-def test_a_users_own_file(quick: Workspace, tmp_path: Path) -> None:
-    workspace = quick.copy_to(tmp_path / "repository")
+def test_a_users_own_file(quick_workspace: Workspace) -> None:
     rows = [f"good thing number {n},pos\nbad thing number {n},neg\n" for n in range(40)]
-    (workspace.path / "mine.csv").write_text("headline,topic\n" + "".join(rows) + "good thing number 1,pos\n")
-    set_data(workspace, url="mine.csv", **CSV_PARAMS)
-    assert workspace.stages_run("dvc", "repro") == ALL
-    data = read_json(workspace, "metrics/data.json")
+    (quick_workspace.path / "mine.csv").write_text("headline,topic\n" + "".join(rows) + "good thing number 1,pos\n")
+    set_data(quick_workspace, url="mine.csv", **CSV_PARAMS)
+    assert quick_workspace.stages_run("dvc", "repro") == ALL
+    data = read_json(quick_workspace, "metrics/data.json")
     assert data["dropped"]["duplicate"] == 1
     assert data["classes"] == {"neg": 40, "pos": 40}
-    digest = workspace.run("sha256sum", "mine.csv").stdout.split()[0]
+    digest = quick_workspace.run("sha256sum", "mine.csv").stdout.split()[0]
     assert data["sources"]["all"]["sha256"] == digest
-    assert list(read_json(workspace, "metrics/test.json")["per_class"]) == ["neg", "pos"]
+    assert list(read_json(quick_workspace, "metrics/test.json")["per_class"]) == ["neg", "pos"]
 
 
 @pytest.mark.parametrize(
@@ -192,17 +168,16 @@ def test_a_users_own_file(quick: Workspace, tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_stops_with_one_line_and_leaves_nothing_behind(
-    quick: Workspace, tmp_path: Path, content: str | None, values: dict[str, str], stage: str, message: str
+    quick_workspace: Workspace, content: str | None, values: dict[str, str], stage: str, message: str
 ) -> None:
-    workspace = quick.copy_to(tmp_path / "repository")
     if content is not None:
-        (workspace.path / "mine.csv").write_text(content)
-    set_data(workspace, url="mine.csv", **CSV_PARAMS, **values)
-    result = workspace.run("dvc", "repro", check=False)
+        (quick_workspace.path / "mine.csv").write_text(content)
+    set_data(quick_workspace, url="mine.csv", **CSV_PARAMS, **values)
+    result = quick_workspace.run("dvc", "repro", check=False)
     assert result.returncode != 0
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
     assert message in line
     assert "Traceback" not in result.stdout
     assert f"failed to reproduce '{stage}'" in result.stdout
-    folder = workspace.path / "data" / {"download": "raw", "preprocess": "clean"}[stage]
+    folder = quick_workspace.path / "data" / {"download": "raw", "preprocess": "clean"}[stage]
     assert not folder.exists() or list(folder.iterdir()) == []
