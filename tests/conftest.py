@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"
@@ -52,10 +53,25 @@ class Workspace:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", "a change")
 
+    def forget_runs(self) -> None:
+        """Remove MLflow's store, as in a repository that has never tracked anything."""
+        shutil.rmtree(self.path / "mlartifacts")
+        for file in self.path.glob("mlflow.db*"):
+            file.unlink()
+
     def copy_to(self, path: Path) -> "Workspace":
         """Copy everything, DVC's cache included."""
         shutil.copytree(self.path, path, symlinks=True)
         return Workspace(path)
+
+
+def set_params(workspace: Workspace, section: str, **values: object) -> None:
+    """Set parameters of a section of params.yaml."""
+    path = workspace.path / "params.yaml"
+    yaml = YAML()
+    params = yaml.load(path)
+    params[section].update(values)
+    yaml.dump(params, path)
 
 
 def make_environment() -> dict[str, str]:

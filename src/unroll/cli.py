@@ -86,8 +86,8 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, ma
     root = find_root()
     _check_port_is_free(port)
     connect(read_params().tracking.experiment)
-    print(f"MLflow UI: http://127.0.0.1:{port} (stop it with Ctrl-C)", flush=True)
-    command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    print(f"MLflow UI: http://127.0.0.1:{port} in a few seconds (stop it with Ctrl-C)", flush=True)
+    command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", find_tracking_uri(root)]
     command += ["--default-artifact-root", find_artifact_folder(root).as_uri()]
     # The server takes this process's place, so that Ctrl-C and signals reach it.

@@ -3,9 +3,8 @@
 import json
 
 import pytest
-from ruamel.yaml import YAML
 
-from conftest import Workspace
+from conftest import Workspace, set_params
 
 pytestmark = pytest.mark.slow
 ALL = ["download", "preprocess", "split", "tokenize", "train", "evaluate"]
@@ -128,18 +127,10 @@ def test_cleaning_options_reach_inference(quick_workspace: Workspace) -> None:
 CSV_PARAMS = {"dataset": "csv", "text_column": "headline", "label_column": "topic"}
 
 
-def set_data(workspace: Workspace, **values: str) -> None:
-    path = workspace.path / "params.yaml"
-    yaml = YAML()
-    params = yaml.load(path)
-    params["data"].update(values)
-    yaml.dump(params, path)
-
-
 def test_a_users_own_file(quick_workspace: Workspace) -> None:
     rows = [f"good thing number {n},pos\nbad thing number {n},neg\n" for n in range(40)]
     (quick_workspace.path / "mine.csv").write_text("headline,topic\n" + "".join(rows) + "good thing number 1,pos\n")
-    set_data(quick_workspace, url="mine.csv", **CSV_PARAMS)
+    set_params(quick_workspace, "data", url="mine.csv", **CSV_PARAMS)
     assert quick_workspace.stages_run("dvc", "repro") == ALL
     data = read_json(quick_workspace, "metrics/data.json")
     assert data["dropped"]["duplicate"] == 1
@@ -172,7 +163,7 @@ def test_bad_input_stops_with_one_line_and_leaves_nothing_behind(
 ) -> None:
     if content is not None:
         (quick_workspace.path / "mine.csv").write_text(content)
-    set_data(quick_workspace, url="mine.csv", **CSV_PARAMS, **values)
+    set_params(quick_workspace, "data", url="mine.csv", **CSV_PARAMS, **values)
     result = quick_workspace.run("dvc", "repro", check=False)
     assert result.returncode != 0
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]

@@ -1,0 +1,171 @@
+"""`unroll predict`, `unroll metrics` and `unroll ui`, run as a person runs them."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from conftest import Workspace, make_environment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def models_alone(quick: Workspace, tmp_path: Path) -> Workspace:
+    """A folder that holds models/ and nothing else: no pipeline, no DVC, no Git."""
+    shutil.copytree(quick.path / "models", tmp_path / "models")
+    return Workspace(tmp_path)
+
+
+def test_a_text_gets_its_class_and_the_sorted_distribution(reproduced: Workspace) -> None:
+    output = reproduced.run("unroll", "predict", "The final tennis tournament starts next week.").stdout.splitlines()
+    assert output[0] == "Sports"
+    names, values = zip(*(line.split() for line in output[1:]), strict=True)
+    assert sorted(names) == ["Business", "Sci/Tech", "Sports", "World"]
+    probabilities = [float(value) for value in values]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-3)
+    assert names[0] == "Sports"
+
+
+def test_a_table_is_classified_in_bulk(models_alone: Workspace) -> None:
+    headlines = ["Shares fall, again", "???", 'Striker "sets" record', "Tōkyō wins\nthe cup"] * 30
+    with (models_alone.path / "in.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "title"], *([f"{n:04}", title] for n, title in enumerate(headlines))])
+    output = models_alone.run(
+        "unroll", "predict", "--input", "in.csv", "--column", "title", "--output", "out.csv"
+    ).stdout
+    assert "120 rows written to out.csv" in output
+    assert "30 of them have no text" in output
+    with (models_alone.path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["title"] for row in rows] == headlines
+    assert [row["id"] for row in rows] == [f"{n:04}" for n in range(120)]
+    columns = [f"probability_{name}" for name in ("Business", "Sci/Tech", "Sports", "World")]
+    assert list(rows[0]) == ["id", "title", "prediction", *columns]
+    for number, row in enumerate(rows):
+        if number % 4 == 1:
+            assert {row[column] for column in ("prediction", *columns)} == {""}
+        else:
+            probabilities = {column: float(row[column]) for column in columns}
+            assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
+            assert max(probabilities, key=probabilities.get) == f"probability_{row['prediction']}"
+
+
+def test_the_same_headline_alone_and_in_bulk(models_alone: Workspace) -> None:
+    (models_alone.path / "in.tsv").write_text("text\nShares fall\nTeam wins the cup final in extra time\n")
+    models_alone.run("unroll", "predict", "--input", "in.tsv", "--output", "out.csv")
+    with (models_alone.path / "out.csv").open(newline="") as file:
+        in_bulk = next(csv.DictReader(file))
+    lines = models_alone.run("unroll", "predict", "Shares fall").stdout.splitlines()
+    assert lines[0] == in_bulk["prediction"]
+    for name, value in (line.split() for line in lines[1:]):
+        assert float(in_bulk[f"probability_{name}"]) == pytest.approx(float(value), abs=1e-4)
+
+
+def test_predicting_needs_no_mlflow_no_dvc_and_no_training_code(models_alone: Workspace) -> None:
+    script = """
+import sys
+from unroll.cli import main
+sys.argv[1:] = ["predict", "Shares fall"]
+try:
+    main()
+finally:
+    loaded = {name.split(".")[0] for name in sys.modules}
+    print(sorted(loaded & {"mlflow", "dvc", "sklearn", "nltk", "pandas"}))
+"""
+    assert models_alone.run("python", "-c", script).stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to classify: expected a text"),
+        (["???"], "'???' has no words"),
+        (["a text", "--input", "in.csv"], "both a text and --input are given"),
+        (["--input", "in.csv"], "--input is given without --output"),
+        (["--input", "no.csv", "--output", "out.csv"], "no.csv does not exist"),
+        (["--input", "in.csv", "--output", "out.txt"], "--output out.txt: expected a name that ends in .csv"),
+        (
+            ["--input", "in.csv", "--column", "headline", "--output", "out.csv"],
+            "no column 'headline': its columns are text",
+        ),
+        (["--input", "bad.csv", "--output", "out.csv"], "bad.csv, row 3: byte 0xff is not UTF-8"),
+        (["--input", "done.csv", "--output", "out.csv"], "has a column 'prediction' already"),
+        (["--models", "nowhere", "a text"], "nowhere/cleaning.json is missing: `dvc repro` makes it"),
+    ],
+)
+def test_mistakes_are_told_in_one_line_and_nothing_is_written(
+    models_alone: Workspace, arguments: list[str], message: str
+) -> None:
+    (models_alone.path / "in.csv").write_text("text\nShares fall\n")
+    (models_alone.path / "bad.csv").write_bytes(b"text\nShares fall\n\xff\n")
+    (models_alone.path / "done.csv").write_text("text,prediction\nShares fall,World\n")
+    result = models_alone.run("unroll", "predict", *arguments, check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith("error: ") and message in result.stdout
+    assert result.stdout.count("\n") == 1
+    assert sorted(path.name for path in models_alone.path.iterdir()) == ["bad.csv", "done.csv", "in.csv", "models"]
+
+
+def test_metrics_as_a_table(reproduced: Workspace) -> None:
+    output = reproduced.run("unroll", "metrics").stdout
+    scores = json.loads((reproduced.path / "metrics/test.json").read_text())
+    assert f"accuracy {scores['overall']['accuracy']:.4f}" in output
+    for name, values in scores["per_class"].items():
+        (line,) = [line for line in output.splitlines() if name in line]
+        assert re.findall(r"\d\.\d{4}", line) == [f"{values[key]:.4f}" for key in ("precision", "recall", "f1")]
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_the_ui_serves_the_runs_and_says_where(reproduced: Workspace) -> None:
+    port = find_free_port()
+    server = subprocess.Popen(
+        ["unroll", "ui", "--port", str(port)],
+        cwd=reproduced.path,
+        env=make_environment() | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        lines = []
+        for line in server.stdout:
+            lines.append(line)
+            if "Application startup complete" in line:
+                break
+        assert f"MLflow UI: http://127.0.0.1:{port} " in lines[0]
+        assert "Application startup complete" in lines[-1], "".join(lines)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search",
+            data=json.dumps({"experiment_ids": ["1"]}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            (run,) = json.load(answer)["runs"]
+        assert run["info"]["run_name"].startswith("gru-")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
+            assert b"<title>MLflow</title>" in answer.read()
+        second = reproduced.run("unroll", "ui", "--port", str(port), check=False)
+        assert second.returncode == 1
+        assert f"error: port {port} is in use" in second.stdout
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)  # the server starts workers of its own
+        try:
+            server.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)

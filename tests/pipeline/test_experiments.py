@@ -1,0 +1,122 @@
+"""`dvc exp run`: each way of running, the run that MLflow gets, and mistakes in parameters."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from conftest import Workspace
+
+pytestmark = pytest.mark.slow
+ONE_EPOCH = ("-S", "train.epochs=1", "-S", "model.hidden_size=8")
+
+
+def find_runs(workspace: Workspace) -> dict[str, Run]:
+    client = MlflowClient(tracking_uri=f"sqlite:///{workspace.path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("headlines")
+    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def show_experiments(workspace: Workspace) -> dict[str, dict[str, str]]:
+    table = csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv").stdout))
+    return {row["Experiment"]: row for row in table if row["Experiment"]}
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_each_cell_is_an_experiment_and_a_run(pristine: Workspace, tmp_path: Path, cell: str) -> None:
+    """In a fresh clone, where the tracking database does not exist yet."""
+    workspace = pristine.copy_to(tmp_path / "repository")
+    workspace.run("dvc", "exp", "run", "--name", f"with-{cell}", "-S", f"model.cell={cell}", *ONE_EPOCH)
+    shown = show_experiments(workspace)[f"with-{cell}"]
+    assert (shown["model.cell"], shown["train.epochs"], shown["model.hidden_size"]) == (cell, "1", "8")
+    run = find_runs(workspace)[f"with-{cell}"]
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.cell"] == cell
+    assert run.data.metrics["test/macro_f1"] == float(shown["overall.macro_f1"])
+    assert Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(workspace.path / "mlartifacts")
+
+
+def test_an_experiment_in_a_temporary_directory_leaves_its_run_in_the_repository(workspace: Workspace) -> None:
+    workspace.forget_runs()
+    workspace.run("dvc", "exp", "run", "--temp", "--name", "aside", "-S", "model.pooling=mean", *ONE_EPOCH)
+    run = find_runs(workspace)["aside"]
+    assert run.info.status == "FINISHED"
+    artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert (artifacts / "confusion_matrix.png").is_file()
+    assert artifacts.is_relative_to(workspace.path)
+    assert run.data.params["model.pooling"] == "mean"
+    assert "pooling: max" in (workspace.path / "params.yaml").read_text()
+
+
+def test_a_queued_experiment_runs_the_code_it_was_queued_with(workspace: Workspace) -> None:
+    """Experiments in temporary directories must not import the package from the main checkout."""
+    workspace.run("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "model.layers=2", *ONE_EPOCH)
+    (workspace.path / "src/unroll/stages/train.py").write_text("raise SystemExit('the code of the main checkout ran')")
+    output = workspace.run("dvc", "exp", "run", "--run-all", check=False).stdout
+    assert "the code of the main checkout ran" not in output
+    assert "queued" in show_experiments(workspace), output
+    assert find_runs(workspace)["queued"].data.params["model.layers"] == "2"
+
+
+def test_a_relative_path_counts_from_the_repository_also_in_temporary_directories(workspace: Workspace) -> None:
+    rows = [f"good thing number {n},pos\nbad thing number {n},neg\n" for n in range(20)]
+    (workspace.path / "mine.csv").write_text("text,label\n" + "".join(rows))  # unknown to Git, so not copied along
+    change = ("-S", "data.dataset=csv", "-S", "data.url=mine.csv")
+    workspace.run("dvc", "exp", "run", "--temp", "--name", "mine", *change, *ONE_EPOCH)
+    assert show_experiments(workspace)["mine"]["rows_out"] == "40"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.cell=grru", "model.cell = 'grru': expected 'rnn', 'gru' or 'lstm'"),
+        ("train.batch_size=-4", "train.batch_size = -4: expected greater than or equal to 1"),
+        ("+model.heads=8", "model.heads is not a parameter: expected one of cell, embedding_size"),
+        ("tokenize.level=words", "tokenize.level = 'words': expected 'word', 'char' or 'bpe'"),
+        ("train.device=cuda", "train.device = 'cuda': this machine has no CUDA device"),
+    ],
+)
+def test_a_mistake_stops_the_experiment_with_one_line(workspace: Workspace, change: str, message: str) -> None:
+    if (
+        change == "train.device=cuda"
+        and "True" in workspace.run("python", "-c", "import torch; print(torch.cuda.is_available())").stdout
+    ):
+        pytest.skip("this machine has a CUDA device")
+    result = workspace.run("dvc", "exp", "run", "-S", change, check=False)
+    assert result.returncode != 0
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert "Traceback" not in result.stdout
+    assert len(show_experiments(workspace)) <= 1  # the workspace or branch itself
+
+
+def test_every_parameter_that_can_be_set_reaches_the_model(workspace: Workspace) -> None:
+    changes = {
+        "model.bidirectional": "false",
+        "model.layers": "2",
+        "model.embedding_size": "12",
+        "model.hidden_size": "16",
+        "model.pooling": "attention",
+        "model.dropout": "0.1",
+        "train.seed": "7",
+        "train.epochs": "2",
+        "train.batch_size": "100",
+        "train.learning_rate": "1e-2",
+        "train.patience": "1",
+        "train.clip_norm": "0.5",
+        "train.class_weights": "true",
+        "train.threads": "2",
+        "train.device": "cpu",
+        "tokenize.max_tokens": "20",
+    }
+    arguments = [argument for name, value in changes.items() for argument in ("-S", f"{name}={value}")]
+    workspace.run("dvc", "exp", "run", "--name", "all", *arguments)
+    config = json.loads((workspace.path / "models/config.json").read_text())
+    assert (config["bidirectional"], config["layers"], config["pooling"]) == (False, 2, "attention")
+    assert (config["embedding_size"], config["hidden_size"]) == (12, 16)
+    logged = find_runs(workspace)["all"].data.params
+    assert {name: logged[name].lower() for name in changes} == changes | {"train.learning_rate": "0.01"}

@@ -1,0 +1,168 @@
+"""MLflow: what a run holds, and how evaluation finds the run of its training. The store is real SQLite."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from ruamel.yaml import YAML
+
+from conftest import Workspace
+from unroll.params import flatten_params, read_params
+
+pytestmark = pytest.mark.slow
+
+
+def make_client(workspace: Workspace) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{workspace.path / 'mlflow.db'}")
+
+
+def list_runs(workspace: Workspace) -> list[Run]:
+    """Return the runs, oldest first."""
+    client = make_client(workspace)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(experiments, order_by=["attributes.start_time ASC"])
+
+
+def flatten_scores(workspace: Workspace) -> dict[str, float]:
+    scores = json.loads((workspace.path / "metrics/test.json").read_text())
+    overall = {f"test/{name}": value for name, value in scores["overall"].items()}
+    per_class = scores["per_class"].items()
+    return overall | {f"test/{label}/{name}": value for label, values in per_class for name, value in values.items()}
+
+
+def test_a_run_holds_parameters_curves_scores_files_picture_and_model(reproduced: Workspace) -> None:
+    (run,) = list_runs(reproduced)
+    params = flatten_params(read_params(reproduced.path / "params.yaml"))
+    assert run.data.params == {name: str(value) for name, value in params.items()}
+    found = {name: value for name, value in run.data.metrics.items() if name.startswith("test/")}
+    assert found == flatten_scores(reproduced)
+
+    train = json.loads((reproduced.path / "metrics/train.json").read_text())
+    curve = make_client(reproduced).get_metric_history(run.info.run_id, "val/loss")
+    history = pd.read_csv(reproduced.path / "metrics/plots/history.csv")
+    assert [point.step for point in curve] == history["epoch"].tolist() == list(range(1, train["epochs"] + 1))
+    assert [point.value for point in curve] == pytest.approx(history["val_loss"].tolist(), abs=1e-5)
+    assert run.data.metrics["best/val_loss"] == pytest.approx(train["val_loss"], abs=1e-6)
+    assert run.data.metrics["parameters"] == train["parameters"]
+    assert run.data.metrics["seconds"] > 0
+    assert {"val/macro_f1", "train/loss", "train/learning_rate", "train/gradient_norm"} <= set(run.data.metrics)
+
+    artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert artifacts.is_relative_to(reproduced.path.parent)
+    assert (artifacts / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("metrics/test.json", "metrics/train.json", "plots/history.csv"):
+        assert (artifacts / name).read_bytes() == (
+            reproduced.path / "metrics" / name.removeprefix("metrics/")
+        ).read_bytes()
+
+
+def test_the_lock_file_leads_to_the_run_and_back(reproduced: Workspace) -> None:
+    lock = YAML(typ="safe").load(reproduced.path / "dvc.lock")
+    outputs = {out["path"]: out["md5"] for out in lock["stages"]["train"]["outs"]}
+    (run,) = list_runs(reproduced)
+    assert run.data.tags["model_md5"] == outputs["models/model.safetensors"]
+    assert run.info.run_name == f"gru-{outputs['models/model.safetensors'][:7]}"
+    assert run.info.run_id not in (reproduced.path / "dvc.lock").read_text()
+
+
+def test_the_logged_model_answers_as_the_pipeline_does_without_pickle(
+    reproduced: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unroll.inference import load_classifier
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{reproduced.path / 'mlflow.db'}")
+    (run,) = list_runs(reproduced)
+    (output,) = run.outputs.model_outputs
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}"))
+    assert [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pt", ".pth", ".bin")] == []
+    texts = ["Shares fall on profit warning", "Striker scores twice in cup final", "!"]
+    model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+    expected = load_classifier(reproduced.path / "models").tabulate(texts)
+    pd.testing.assert_frame_equal(model.predict(texts), expected)
+
+
+def test_evaluation_goes_to_the_run_of_its_training_and_experiments_to_their_own(workspace: Workspace) -> None:
+    (first,) = list_runs(workspace)
+    before = first.data.metrics
+    workspace.run("dvc", "exp", "run", "--name", "second", "-S", "train.epochs=1")
+    runs = {run.info.run_name: run for run in list_runs(workspace)}
+    assert set(runs) == {first.info.run_name, "second"}
+    assert runs[first.info.run_name].data.metrics == before
+    assert runs["second"].data.metrics["test/macro_f1"] == flatten_scores(workspace)["test/macro_f1"]
+    assert runs["second"].data.tags["dvc.experiments"] == "second"
+
+
+def test_a_repeated_experiment_is_restored_and_its_name_added_to_the_run(workspace: Workspace) -> None:
+    workspace.run("dvc", "exp", "run", "--name", "second", "-S", "train.epochs=1")
+    workspace.run("git", "checkout", "--quiet", ".")
+    workspace.run("dvc", "checkout")
+    workspace.run("dvc", "exp", "remove", "second")
+    assert workspace.stages_run("dvc", "exp", "run", "--name", "third", "-S", "train.epochs=1") == ["evaluate"]
+    names = [run.data.tags.get("dvc.experiments") for run in list_runs(workspace)]
+    assert names == [None, "second,third"]
+
+
+def test_another_database_gets_a_restored_run(reproduced: Workspace, workspace: Workspace) -> None:
+    """As after `dvc pull` in a fresh clone: models/ is there, its training never ran here."""
+    workspace.forget_runs()
+    workspace.run("python", "-m", "unroll.stages.evaluate")
+    (original,), (run,) = list_runs(reproduced), list_runs(workspace)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["restored"] == "true"
+    assert run.data.tags["model_md5"] == original.data.tags["model_md5"]
+    assert run.data.params == original.data.params
+    assert dict(run.data.metrics) == flatten_scores(workspace)
+    assert len(run.outputs.model_outputs) == 1
+    workspace.run("python", "-m", "unroll.stages.evaluate")  # now there is a run to be found
+    assert [run.info.run_id for run in list_runs(workspace)] == [run.info.run_id]
+
+
+def test_a_database_elsewhere(workspace: Workspace, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'other.db'}"
+    workspace.run("python", "-m", "unroll.stages.evaluate", MLFLOW_TRACKING_URI=uri)
+    assert (tmp_path / "other.db").is_file()
+    (untouched,) = list_runs(workspace)
+    assert "restored" not in untouched.data.tags
+
+
+def test_a_training_that_fails_is_marked(workspace: Workspace) -> None:
+    workspace.change(
+        "        training = train_model(",
+        "        raise MemoryError('no room')\n        training = train_model(",
+        file="src/unroll/stages/train.py",
+    )
+    result = workspace.run("dvc", "repro", check=False)
+    assert result.returncode != 0
+    assert "MemoryError: no room" in result.stdout  # a bug shows its traceback
+    failed = list_runs(workspace)[-1]
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["failure"] == "MemoryError: no room"
+
+
+def test_parallel_first_runs_do_not_race_for_the_store(quick_workspace: Workspace) -> None:
+    """Six processes meet a store that does not exist yet."""
+    quick_workspace.forget_runs()
+    script = "from unroll.tracking import connect; print('experiment', connect('headlines')[1])"
+    start, wait = f'python -c "{script}" & pids="$pids $!"', "wait $pid || exit 1"
+    command = f"for n in 1 2 3 4 5 6; do {start}; done; for pid in $pids; do {wait}; done"
+    output = quick_workspace.run("bash", "-c", command).stdout
+    assert output.count("experiment ") == 6
+    assert len({line for line in output.splitlines() if line.startswith("experiment ")}) == 1
+
+
+def test_a_deleted_experiment_is_told(quick_workspace: Workspace) -> None:
+    client = make_client(quick_workspace)
+    client.delete_experiment(client.get_experiment_by_name("headlines").experiment_id)
+    quick_workspace.change("enabled: false", "enabled: true")
+    result = quick_workspace.run("python", "-m", "unroll.stages.evaluate", check=False)
+    assert result.returncode == 1
+    assert "error: tracking.experiment = 'headlines' is deleted in sqlite:///" in result.stdout
+
+
+def test_tracking_can_be_switched_off(quick: Workspace) -> None:
+    """`quick` was trained with `tracking.enabled: false`: its database holds the first run alone."""
+    assert len(list_runs(quick)) == 1
