@@ -1,5 +1,7 @@
 """The classifier: embedding → RNN, GRU or LSTM → pooling over time → linear head."""
 
+import os
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -127,6 +129,16 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not available:
         raise InputError("train.device = 'cuda': this machine has no CUDA device; expected cpu or auto")
     return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def make_repeatable(threads: int) -> None:
+    """Let the same computation give the same bits each time: a fixed number of threads, deterministic algorithms.
+
+    Sums are divided among threads, so another number of threads gives other last digits.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses to be deterministic
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
 
 
 def compute_logits(model: nn.Module, tokens: Tokens, batch_size: int) -> Tensor:

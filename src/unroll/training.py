@@ -1,5 +1,6 @@
 """The training loop: epochs of steps, validation, early stopping that keeps the best weights."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +16,14 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from unroll.batches import iterate_batches
+from unroll.errors import InputError
 from unroll.model import compute_logits
 from unroll.params import TrainParams
 from unroll.scores import compute_macro_f1
 from unroll.tokens import Tokens
 from unroll.vocabulary import UNKNOWN_ID
+
+STEPS_BETWEEN_NEWS = 20  # reading the loss off a GPU makes it wait, so the progress bar gets it now and then
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ def train_model(
     The model that is validated, and returned, is the moving average of the weights if `params.weight_average` is
     not 0. `on_epoch` is called after every epoch. The caller seeds PyTorch; the order of the batches depends on
     `params.seed` and the epoch alone.
+
+    Raises:
+        InputError: the loss is no longer a finite number.
     """
     device = next(model.parameters()).device
     class_weights = None if class_weights is None else class_weights.to(device)
@@ -80,8 +87,10 @@ def train_model(
     weights: dict[str, Tensor] = {}
     for number in range(1, params.epochs + 1):
         learning_rate = optimizer.param_groups[0]["lr"]
-        title = f"epoch {number:>{len(str(params.epochs))}}/{params.epochs}"
+        f1 = f"{history[-1].val_macro_f1:.3f}" if history else "-"
+        title = f"epoch {number}/{params.epochs}"
         with tqdm(total=len(train), desc=title, unit=" examples", unit_scale=True, disable=None) as progress:
+            progress.set_postfix_str(f"F1 {f1}, lr {learning_rate:.1e}")
             started = time.perf_counter()
             loss, norm, clipped = _train_epoch(
                 model, train, params, number, optimizer, average, class_weights, progress
@@ -101,7 +110,13 @@ def train_model(
                 examples_per_second=len(train) / seconds,
             )
             progress.set_postfix_str(
-                f"loss {loss:.3f}, val loss {epoch.val_loss:.3f}, F1 {epoch.val_macro_f1:.3f}, lr {learning_rate:.1e}"
+                f"val loss {epoch.val_loss:.3f}, F1 {epoch.val_macro_f1:.3f}, lr {learning_rate:.1e}"
+            )
+        if not math.isfinite(loss + epoch.val_loss):
+            raise InputError(
+                f"the loss became {loss} in training and {epoch.val_loss} in validation, in epoch {number} at learning "
+                f"rate {learning_rate:g} and gradient norm {norm:g}: expected finite numbers; try a lower "
+                "train.learning_rate or train.clip_norm"
             )
         history.append(epoch)
         on_epoch(epoch)
@@ -148,6 +163,8 @@ def _train_epoch(
             average.update_parameters(model)
         total_loss += loss.detach() * len(batch.rows)
         progress.update(len(batch.rows))
+        if not progress.disable and len(norms) % STEPS_BETWEEN_NEWS == 1:
+            progress.set_description(f"epoch {epoch}/{params.epochs}, loss {total_loss.item() / progress.n:.3f}")
     norms = torch.stack(norms)
     clipped = (norms > params.clip_norm).float()
     return (total_loss / len(train)).item(), norms.mean().item(), clipped.mean().item()

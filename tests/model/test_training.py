@@ -149,6 +149,15 @@ def test_the_training_loss_is_the_mean_over_rows() -> None:
     assert training.history[0].train_loss == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_loss_that_is_no_number_stops_the_training() -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.head.weight.fill_(torch.nan)
+    message = "the loss became nan in training and nan in validation, in epoch 1 at learning rate 0.01"
+    with pytest.raises(InputError, match=message):
+        train_model(model, make_tokens(50, 1), make_tokens(20, 2), make_params())
+
+
 def test_class_weights_balance_a_rare_class() -> None:
     weights = weigh_classes(np.array([0] * 90 + [1] * 10), 2)
     assert weights.tolist() == pytest.approx([100 / 180, 100 / 20])

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from unroll.errors import run_stage
 from unroll.files import replace_when_done, write_json
 from unroll.inference import compute_probabilities, load_classifier
-from unroll.model import choose_device
+from unroll.model import choose_device, make_repeatable
 from unroll.params import read_params
 from unroll.plots import draw_confusions
 from unroll.scores import compute_scores, count_confusions
@@ -22,8 +21,7 @@ BATCH_ROWS = 1024
 
 def main() -> None:
     params = read_params()
-    torch.set_num_threads(params.train.threads)
-    torch.use_deterministic_algorithms(True)
+    make_repeatable(params.train.threads)
     classifier = load_classifier(MODELS)
     test = load_tokens(TOKENS, "test")
     model = classifier.model.to(choose_device(params.train.device))

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from unroll.errors import run_stage
 from unroll.files import read_json, replace_when_done, write_json
-from unroll.model import ModelConfig, SequenceClassifier, choose_device, count_parameters
+from unroll.model import ModelConfig, SequenceClassifier, choose_device, count_parameters, make_repeatable
 from unroll.params import read_params
 from unroll.tokens import load_tokens
 from unroll.tracking import start_training_run
@@ -26,8 +26,7 @@ NOT_REPEATABLE = ["examples_per_second"]
 def main() -> None:
     params = read_params()
     device = choose_device(params.train.device)
-    torch.set_num_threads(params.train.threads)
-    torch.use_deterministic_algorithms(True)
+    make_repeatable(params.train.threads)
     torch.manual_seed(params.train.seed)
     train, val = load_tokens(TOKENS, "train"), load_tokens(TOKENS, "val")
     config = ModelConfig(

@@ -1,0 +1,66 @@
+"""The README's commands exist and run, in its order."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Workspace
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split(" #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+
+
+def test_the_commands_are_those_this_test_knows_how_to_run() -> None:
+    assert len(COMMANDS) > 12
+    assert {command.split()[0] for command in COMMANDS} == {"make", "source", "dvc", "unroll"}
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", README))))
+def test_make_targets_exist_and_are_listed(pristine: Workspace, target: str) -> None:
+    pristine.run("make", "--dry-run", target)
+    assert f"make {target} " in pristine.run("make", "help").stdout
+
+
+def test_a_set_up_repository_reinstalls_nothing(pristine: Workspace, tmp_path: Path) -> None:
+    workspace = pristine.copy_to(tmp_path / "repository")
+    assert "pip install" in workspace.run("make", "--dry-run", "repro").stdout
+    (workspace.path / ".venv").mkdir()
+    (workspace.path / ".venv" / ".installed").touch()
+    assert "pip install" not in workspace.run("make", "--dry-run", "repro").stdout
+    (workspace.path / "requirements.txt").touch()
+    assert "pip install" in workspace.run("make", "--dry-run", "repro").stdout
+
+
+def test_the_gate_calls_the_readmes_test_command() -> None:
+    assert "make test" in COMMANDS
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("make test")
+
+
+@pytest.mark.slow
+def test_the_other_commands_run(quick_workspace: Workspace) -> None:
+    outputs = {}
+    for number, command in enumerate(command for command in COMMANDS if command.split()[0] in ("dvc", "unroll")):
+        if number == 1:
+            quick_workspace.change("cell: gru", "cell: rnn")  # as the text before the second command says
+        outputs[number, command] = quick_workspace.run("bash", "-c", command).stdout
+    texts = list(outputs.values())
+    assert "Data and pipelines are up to date." in texts[0]
+    assert "Running stage 'train'" in texts[1] and "Running stage 'tokenize'" not in texts[1]
+    assert "overall.macro_f1" in texts[2]
+    (shown,) = [text for (_, command), text in outputs.items() if command.startswith("dvc exp show")]
+    for part in ("try-lstm", "try-mean", "overall.macro_f1", "val_macro_f1", "model.cell", "model.pooling"):
+        assert part in shown
+    assert (quick_workspace.path / "predictions.csv").is_file()
+    assert (quick_workspace.path / "dvc_plots" / "index.html").is_file()
+
+
+def test_links_lead_somewhere() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
