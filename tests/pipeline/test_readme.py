@@ -1,5 +1,6 @@
 """The README's commands exist and run, in its order."""
 
+import os
 import re
 from pathlib import Path
 
@@ -31,9 +32,11 @@ def test_a_set_up_repository_reinstalls_nothing(pristine: Workspace, tmp_path: P
     workspace = pristine.copy_to(tmp_path / "repository")
     assert "pip install" in workspace.run("make", "--dry-run", "repro").stdout
     (workspace.path / ".venv").mkdir()
-    (workspace.path / ".venv" / ".installed").touch()
+    installed = workspace.path / ".venv" / ".installed"
+    installed.touch()
     assert "pip install" not in workspace.run("make", "--dry-run", "repro").stdout
-    (workspace.path / "requirements.txt").touch()
+    later = installed.stat().st_mtime + 1
+    os.utime(workspace.path / "requirements.txt", (later, later))
     assert "pip install" in workspace.run("make", "--dry-run", "repro").stdout
 
 
