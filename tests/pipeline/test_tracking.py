@@ -129,18 +129,20 @@ def test_a_database_elsewhere(workspace: Workspace, tmp_path: Path) -> None:
     assert "restored" not in untouched.data.tags
 
 
-def test_a_training_that_fails_is_marked(workspace: Workspace) -> None:
-    workspace.change(
+@pytest.mark.parametrize(("error", "status"), [("MemoryError", "FAILED"), ("KeyboardInterrupt", "KILLED")])
+def test_a_training_that_does_not_end_well_is_marked(quick_workspace: Workspace, error: str, status: str) -> None:
+    quick_workspace.change("enabled: false", "enabled: true")
+    quick_workspace.change(
         "        training = train_model(",
-        "        raise MemoryError('no room')\n        training = train_model(",
+        f"        raise {error}('no room')\n        training = train_model(",
         file="src/unroll/stages/train.py",
     )
-    result = workspace.run("dvc", "repro", check=False)
+    result = quick_workspace.run("dvc", "repro", check=False)
     assert result.returncode != 0
-    assert "MemoryError: no room" in result.stdout  # a bug shows its traceback
-    failed = list_runs(workspace)[-1]
-    assert failed.info.status == "FAILED"
-    assert failed.data.tags["failure"] == "MemoryError: no room"
+    assert f"{error}: no room" in result.stdout  # a bug shows its traceback
+    failed = list_runs(quick_workspace)[-1]
+    assert failed.info.status == status
+    assert failed.data.tags["failure"] == f"{error}: no room"
 
 
 def test_parallel_first_runs_do_not_race_for_the_store(quick_workspace: Workspace) -> None:
