@@ -75,9 +75,10 @@ def test_what_stands_in_the_padding_does_not_matter(cell: str, pooling: str) -> 
         assert torch.equal(model(batch.ids, batch.lengths), model(changed, batch.lengths))
 
 
+@pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_final_state_is_forward_at_the_end_and_backward_at_the_start(cell: str) -> None:
-    encoder = make_model(cell).encoder
+def test_the_final_state_is_forward_at_the_end_and_backward_at_the_start(cell: str, layers: int) -> None:
+    encoder = make_model(cell, layers=layers).encoder
     features = torch.randn(3, 6, 8)
     lengths = torch.tensor([6, 4, 2])
     with torch.inference_mode():

@@ -146,10 +146,10 @@ def test_the_ui_serves_the_runs_and_says_where(reproduced: Workspace) -> None:
         lines = []
         for line in server.stdout:
             lines.append(line)
-            if "Application startup complete" in line:
+            if "Uvicorn running on" in line:
                 break
         assert f"MLflow UI: http://127.0.0.1:{port} " in lines[0]
-        assert "Application startup complete" in lines[-1], "".join(lines)
+        assert "Uvicorn running on" in lines[-1], "".join(lines)
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search",
             data=json.dumps({"experiment_ids": ["1"]}).encode(),

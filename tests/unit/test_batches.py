@@ -61,6 +61,8 @@ def test_the_order_is_random_and_repeats_with_its_seed() -> None:
     plans = [plan_batches(lengths, 8, np.random.default_rng(seed)) for seed in (1, 1, 2)]
     as_lists = [[batch.tolist() for batch in plan] for plan in plans]
     assert as_lists[0] == as_lists[1] != as_lists[2]
+    mates = [{frozenset(batch) for batch in plan} for plan in as_lists]
+    assert len(mates[0] & mates[2]) < 3  # not the same batches in another order
     lengths_of_batches = [lengths[batch[0]] for batch in plans[0]]
     assert lengths_of_batches != sorted(lengths_of_batches)  # not all short texts first
 

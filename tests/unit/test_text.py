@@ -32,6 +32,7 @@ def clean(text: str, **changes: object) -> str:
         ("&lt;b&gt;...&lt;/b&gt; Jobs", "jobs"),
         ("&amp;lt;b&amp;gt;Jobs&amp;lt;/b&amp;gt;", "jobs"),
         ('<A HREF="http://example.org/q?a=1">Reuters</A> says', "reuters says"),
+        ("caf&amp;eacute; caf&eacute;", "café café"),
         ("AT&amp;T and R&D", "at&t and r&d"),
         (r"hopes to\cash in on \$50", "hopes to cash in on 50"),
         ("It’s “big” — really", "it's big really"),
