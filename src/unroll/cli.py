@@ -81,7 +81,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, ma
 
     from unroll.files import find_root
     from unroll.params import read_params
-    from unroll.tracking import connect, find_artifact_folder, find_tracking_uri
+    from unroll.store import connect, find_artifact_folder, find_tracking_uri
 
     root = find_root()
     _check_port_is_free(port)

@@ -1,11 +1,10 @@
-"""Every MLflow call: one run for each training, found again by what the training produced.
+"""What MLflow is told: one run for each training, found again by what the training produced.
 
 DVC knows an output by the MD5 of its content. `train` tags its run with the MD5 of models/model.safetensors, and
 `evaluate` finds the run by that tag. So no run id is written anywhere, outputs stay the same bytes from run to run,
 and the dvc.lock of any commit or experiment leads to its MLflow run.
 """
 
-import logging
 import os
 import subprocess
 import time
@@ -16,11 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
-from unroll.errors import InputError
-from unroll.files import compute_hash, find_root
+from unroll.files import compute_hash
 from unroll.params import Params, flatten_params
+from unroll.store import connect
 from unroll.training import Epoch
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
@@ -139,52 +136,6 @@ def continue_run(params: Params, models: Path) -> Iterator[Run]:
         _log_params(client, run_id, params)
         _log_model(client, run_id, models)
         yield Run(client, run_id)
-
-
-def connect(experiment: str) -> "tuple[MlflowClient, str]":
-    """Return a client and the id of the experiment, creating store and experiment where they are not there yet.
-
-    The store is MLFLOW_TRACKING_URI, or else a SQLite file and an artifact folder in the repository's root: also
-    when DVC runs the experiment in a temporary directory, which would take them along when it goes.
-    """
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # its news are about itself, not about the user's run
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    root = find_root()
-    uri = find_tracking_uri(root)
-    # Parallel first runs would race to create the tables, and to create the experiment.
-    with FileLock(root / ".mlflow.lock"):
-        try:
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            if found := client.get_experiment_by_name(experiment):
-                if found.lifecycle_stage == "deleted":
-                    raise InputError(
-                        f"tracking.experiment = {experiment!r} is deleted in {uri}: restore it, or choose another name"
-                    )
-                return client, found.experiment_id
-            location = find_artifact_folder(root).as_uri() if uri == _local_uri(root) else None
-            return client, client.create_experiment(experiment, artifact_location=location)
-        except MlflowException as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"MLflow's store {uri} cannot be used ({reason}): mend it, or set tracking.enabled=false"
-            ) from None
-
-
-def find_tracking_uri(root: Path) -> str:
-    """Return MLFLOW_TRACKING_URI if it is set, else the SQLite file in the repository's root."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or _local_uri(root)
-
-
-def find_artifact_folder(root: Path) -> Path:
-    """Return the folder of the artifacts that belong to the SQLite file."""
-    return root / "mlartifacts"
-
-
-def _local_uri(root: Path) -> str:
-    return f"sqlite:///{root / 'mlflow.db'}"
 
 
 @contextmanager

@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 
 
 @pytest.fixture(scope="module")
-def real(quick: Workspace, ag_news: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def real(ag_news: Path, quick: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A repository whose splits and tokens are made from the real titles."""
     workspace = quick.copy_to(tmp_path_factory.mktemp("real") / "repository")
     digest = hashlib.sha256(ag_news.read_bytes()).hexdigest()

@@ -1,6 +1,8 @@
 """MLflow: what a run holds, and how evaluation finds the run of its training. The store is real SQLite."""
 
 import json
+import socket
+import time
 from pathlib import Path
 
 import mlflow
@@ -148,12 +150,26 @@ def test_a_training_that_does_not_end_well_is_marked(quick_workspace: Workspace,
 def test_parallel_first_runs_do_not_race_for_the_store(quick_workspace: Workspace) -> None:
     """Six processes meet a store that does not exist yet."""
     quick_workspace.forget_runs()
-    script = "from unroll.tracking import connect; print('experiment', connect('headlines')[1])"
+    script = "from unroll.store import connect; print('experiment', connect('headlines')[1])"
     start, wait = f'python -c "{script}" & pids="$pids $!"', "wait $pid || exit 1"
     command = f"for n in 1 2 3 4 5 6; do {start}; done; for pid in $pids; do {wait}; done"
     output = quick_workspace.run("bash", "-c", command).stdout
     assert output.count("experiment ") == 6
     assert len({line for line in output.splitlines() if line.startswith("experiment ")}) == 1
+
+
+def test_a_server_that_is_not_there_is_told_within_seconds(quick_workspace: Workspace) -> None:
+    quick_workspace.change("enabled: false", "enabled: true")
+    with socket.socket() as taken:  # bound but not listening: connections to it are refused
+        taken.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        started = time.monotonic()
+        result = quick_workspace.run("python", "-m", "unroll.stages.evaluate", check=False, MLFLOW_TRACKING_URI=uri)
+    assert time.monotonic() - started < 30  # seconds of importing, and of other tests, included
+    assert result.returncode == 1
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert f"MLflow's store {uri} cannot be used: start or mend it, or set tracking.enabled=false" in line
+    assert "Traceback" not in result.stdout
 
 
 def test_a_deleted_experiment_is_told(quick_workspace: Workspace) -> None:
