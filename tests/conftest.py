@@ -124,7 +124,8 @@ def reproduced(pristine: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
 
     def build(path: Path) -> Workspace:
         workspace = pristine.copy_to(path)
-        workspace.run("dvc", "repro")
+        output = workspace.run("dvc", "repro").stdout
+        assert "INFO" not in output and "Warning" not in output, output  # only our own lines, one for each stage
         workspace.commit()
         return workspace
 

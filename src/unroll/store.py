@@ -23,10 +23,10 @@ def connect(experiment: str) -> "tuple[MlflowClient, str]":
     Raises:
         InputError: the store cannot be reached or used, or the experiment was deleted in it.
     """
-    _quieten_mlflow()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    _quieten_mlflow()  # after the import, which sets levels of its own
     root = find_root()
     uri = find_tracking_uri(root)
     # Parallel first runs would race to create the tables, and to create the experiment.
