@@ -1,5 +1,6 @@
 """The commands a person types: `unroll predict`, `unroll metrics`, `unroll ui`."""
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +21,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Models = Annotated[Path, typer.Option(help="Folder with the trained model.")]
-
 
 @app.command()
 def predict(
@@ -29,7 +28,7 @@ def predict(
     input: Annotated[Path | None, typer.Option(help="Table to classify: csv, tsv (also .gz) or parquet.")] = None,
     column: Annotated[str, typer.Option(help="Column of the table that holds the text.")] = "text",
     output: Annotated[Path | None, typer.Option(help="CSV file to write: the table with its predictions.")] = None,
-    models: Models = Path("models"),
+    models: Annotated[Path, typer.Option(help="Folder with the trained model.")] = Path("models"),
 ) -> None:
     """Print the class and probabilities of TEXTS, or classify a whole table with --input and --output.
 
@@ -105,7 +104,7 @@ def main() -> None:
 def _print_predictions(classifier: "Classifier", texts: list[str]) -> None:
     for text, probabilities in zip(texts, classifier.predict(texts), strict=True):
         ranking = sorted(zip(probabilities.tolist(), classifier.class_names, strict=True), reverse=True)
-        if ranking[0][0] != ranking[0][0]:  # NaN: no prediction
+        if math.isnan(ranking[0][0]):
             raise InputError(f"{text!r} has no words: expected a text of which cleaning leaves something")
         width = max(map(len, classifier.class_names))
         print(ranking[0][1])

@@ -114,7 +114,7 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
     suffix = find_suffix(str(path))
     chunks = _read_parquet(path) if suffix == ".parquet" else _read_delimited(path, header)
     found = False
-    for chunk in _explain_errors(path, chunks):
+    for chunk in _explain_errors(path, chunks, header):
         for column in required:
             if column not in chunk.columns:
                 raise InputError(
@@ -148,11 +148,20 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=CHUNK_ROWS):
-            columns = [column.cast(pa.string()).fill_null("") for column in batch.columns]
+            columns = [_write_out(column).fill_null("") for column in batch.columns]
             yield pa.table(columns, names=batch.schema.names).to_pandas().astype(str)
 
 
-def _explain_errors(path: Path, chunks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _write_out(column: pa.Array) -> pa.Array:
+    """Return the column as text. Lists and the like, which Arrow does not turn into text, as Python writes them."""
+    if pa.types.is_nested(column.type):
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+    return column.cast(pa.string())
+
+
+def _explain_errors(
+    path: Path, chunks: Iterator[pd.DataFrame], header: tuple[str, ...] | None
+) -> Iterator[pd.DataFrame]:
     try:
         yield from chunks
     except FileNotFoundError:
@@ -160,7 +169,7 @@ def _explain_errors(path: Path, chunks: Iterator[pd.DataFrame]) -> Iterator[pd.D
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty: expected a table with text and labels") from None
     except UnicodeDecodeError:
-        raise InputError(_describe_undecodable(path)) from None
+        raise InputError(_describe_undecodable(path, header)) from None
     except pd.errors.ParserError as error:
         reason = str(error).removeprefix("Error tokenizing data. C error: ")
         raise InputError(f"{path} is not a well-formed table: {reason}") from None
@@ -174,17 +183,24 @@ def _explain_errors(path: Path, chunks: Iterator[pd.DataFrame]) -> Iterator[pd.D
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _describe_undecodable(path: Path) -> str:
-    """Find the first row that is not UTF-8; only run once a reader has failed, so it may be slow."""
+def _describe_undecodable(path: Path, header: tuple[str, ...] | None) -> str:
+    """Find the first row that is not UTF-8; only run once a reader has failed, so it may be slow.
+
+    Rows count from 1 as everywhere; where the file has a header row of its own, that is row 0.
+    """
     opener = gzip.open if path.suffix == ".gz" else open
     # Undecodable bytes become lone surrogates, which can be found after the rows have been told apart.
     with opener(path, "rt", encoding="utf-8", errors="surrogateescape", newline="") as text:
-        for number, fields in enumerate(csv.reader(text, delimiter=_separator(path)), start=1):
-            for field in fields:
-                bad = next((character for character in field if "\udc80" <= character <= "\udcff"), None)
+        rows = enumerate(csv.reader(text, delimiter=_separator(path)), start=1 if header else 0)
+        try:
+            for number, fields in rows:
+                bad = next((character for character in "".join(fields) if "\udc80" <= character <= "\udcff"), None)
                 if bad:
-                    return f"{path}, row {number}: byte 0x{ord(bad) - 0xDC00:02x} is not UTF-8; save the file as UTF-8"
-    return f"{path} is not UTF-8"
+                    place = f"row {number}" if number else "header row"
+                    return f"{path}, {place}: byte 0x{ord(bad) - 0xDC00:02x} is not UTF-8; save the file as UTF-8"
+        except csv.Error:  # not even a table: a field without end, say
+            pass
+    return f"{path} is not UTF-8; save the file as UTF-8"
 
 
 def _separator(path: Path) -> str:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from builders import make_config
 from unroll.batches import make_batch
-from unroll.model import EMBEDDING_STD, ModelConfig, SequenceClassifier, compute_logits, count_parameters
+from unroll.model import EMBEDDING_STD, SequenceClassifier, compute_logits, count_parameters
 from unroll.tokens import Tokens
 from unroll.vocabulary import PADDING_ID
 
@@ -19,18 +20,8 @@ def make_model(
     cell: str = "gru", bidirectional: bool = True, pooling: str = "max", layers: int = 1
 ) -> SequenceClassifier:
     torch.manual_seed(0)
-    config = ModelConfig(
-        cell=cell,
-        bidirectional=bidirectional,
-        pooling=pooling,
-        layers=layers,
-        embedding_size=8,
-        hidden_size=12,
-        embedding_dropout=0.5,
-        dropout=0.5,
-        vocabulary_size=50,
-        classes=4,
-    )
+    changes = {"cell": cell, "bidirectional": bidirectional, "pooling": pooling, "layers": layers}
+    config = make_config(**changes, embedding_dropout=0.5, dropout=0.5, classes=4)
     model = SequenceClassifier(config)
     with torch.no_grad():
         model.embedding.weight.mul_(10)  # larger differences between texts make a sharper test
@@ -129,18 +120,8 @@ def test_dropout_works_in_training_only() -> None:
 
 
 def test_embeddings_start_small_and_padding_at_zero() -> None:
-    config = ModelConfig(
-        cell="rnn",
-        bidirectional=False,
-        pooling="last",
-        layers=1,
-        embedding_size=100,
-        hidden_size=4,
-        embedding_dropout=0,
-        dropout=0,
-        vocabulary_size=5000,
-        classes=2,
-    )
+    changes = {"cell": "rnn", "bidirectional": False, "pooling": "last"}
+    config = make_config(**changes, embedding_size=100, hidden_size=4, vocabulary_size=5000)
     model = SequenceClassifier(config)
     assert model.embedding.weight[1:].std().item() == pytest.approx(EMBEDDING_STD, rel=0.02)
     assert not model.embedding.weight[PADDING_ID].any()

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from builders import make_config
 from unroll.errors import InputError
-from unroll.model import ModelConfig, SequenceClassifier, choose_device, compute_logits
+from unroll.model import SequenceClassifier, choose_device, compute_logits
 from unroll.params import TrainParams
 from unroll.tokens import Tokens
 from unroll.training import Epoch, Training, drop_words, train_model, weigh_classes
@@ -47,19 +48,7 @@ def make_tokens(rows: int, seed: int, noise: float = 0.0) -> Tokens:
 
 def make_model(cell: str = "gru", seed: int = 0) -> SequenceClassifier:
     torch.manual_seed(seed)
-    config = ModelConfig(
-        cell=cell,
-        embedding_size=8,
-        hidden_size=16,
-        layers=1,
-        bidirectional=True,
-        pooling="max",
-        embedding_dropout=0.0,
-        dropout=0.0,
-        vocabulary_size=40,
-        classes=2,
-    )
-    return SequenceClassifier(config)
+    return SequenceClassifier(make_config(cell=cell, hidden_size=16, vocabulary_size=40))
 
 
 def compute_loss(weights: dict[str, torch.Tensor], tokens: Tokens) -> float:

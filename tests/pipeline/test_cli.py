@@ -98,7 +98,7 @@ finally:
             ["--input", "in.csv", "--column", "headline", "--output", "out.csv"],
             "no column 'headline': its columns are text",
         ),
-        (["--input", "bad.csv", "--output", "out.csv"], "bad.csv, row 3: byte 0xff is not UTF-8"),
+        (["--input", "bad.csv", "--output", "out.csv"], "bad.csv, row 2: byte 0xff is not UTF-8"),
         (["--input", "done.csv", "--output", "out.csv"], "has a column 'prediction' already"),
         (["--models", "nowhere", "a text"], "nowhere/cleaning.json is missing: `dvc repro` makes it"),
     ],

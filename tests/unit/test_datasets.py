@@ -51,13 +51,19 @@ def test_tab_separated_files(tmp_path: Path, name: str) -> None:
 
 def test_parquet_files_of_any_column_type(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
-    pd.DataFrame({"title": ["One", None], "label": [3, 4]}).to_parquet(path)
+    pd.DataFrame({"title": ["One", None], "label": [3, 4], "vector": [[1.0, 2.0], None]}).to_parquet(path)
     assert read(path) == [("One", "3", 1), ("", "4", 2)]
 
 
 def test_the_official_layout_has_no_header(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", '"1","Title","Description"\n"1","Second",""\n')
     assert read(path, AG_NEWS) == [("Title Description", "1", 1), ("Second ", "1", 2)]
+
+
+def test_a_row_that_is_not_utf_8_is_numbered_without_a_header_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", b'"1","ok",""\n"1","\xff",""\n')
+    with pytest.raises(InputError, match="row 2: byte 0xff"):
+        read(path, AG_NEWS)
 
 
 def test_rows_are_numbered_on_through_chunks(tmp_path: Path) -> None:
@@ -71,8 +77,10 @@ def test_rows_are_numbered_on_through_chunks(tmp_path: Path) -> None:
         ("a.csv", "", "a.csv is empty: expected a table with text and labels"),
         ("a.csv", "title,label\n", "a.csv has no rows: expected a table with text and labels"),
         ("a.csv", "headline,label\nx,y\n", "a.csv has no column 'title': its columns are headline, label"),
-        ("a.csv", b"title,label\nok,x\nca\xff,y\n", "a.csv, row 3: byte 0xff is not UTF-8; save the file as UTF-8"),
-        ("a.csv.gz", b'title,label\n"a\nb",x\n"\xe9",y\n', "a.csv.gz, row 3: byte 0xe9 is not UTF-8"),
+        ("a.csv", b"title,label\nok,x\nca\xff,y\n", "a.csv, row 2: byte 0xff is not UTF-8; save the file as UTF-8"),
+        ("a.csv", b"t\xc3tle,label\nok,x\n", "a.csv, header row: byte 0xc3 is not UTF-8"),
+        ("a.csv", b"title,label\n" + b"x" * 200_000 + b"\xff,y\n", "a.csv is not UTF-8; save the file as UTF-8"),
+        ("a.csv.gz", b'title,label\n"a\nb",x\n"\xe9",y\n', "a.csv.gz, row 2: byte 0xe9 is not UTF-8"),
         (
             "a.csv",
             "title,label\na,b,c\n",

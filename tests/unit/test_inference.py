@@ -8,10 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from builders import make_config
 from unroll.errors import InputError
 from unroll.files import write_json
 from unroll.inference import load_classifier
-from unroll.model import ModelConfig, SequenceClassifier
+from unroll.model import SequenceClassifier
 from unroll.params import TokenizeParams
 from unroll.vocabulary import train_tokenizer
 
@@ -22,18 +23,7 @@ def models(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     params = TokenizeParams(level="word", vocabulary_size=50, min_count=1, max_tokens=5)
     tokenizer = train_tokenizer([["shares fall", "team wins cup", "don't panic"]], params)
-    config = ModelConfig(
-        cell="lstm",
-        embedding_size=4,
-        hidden_size=6,
-        layers=1,
-        bidirectional=True,
-        pooling="attention",
-        embedding_dropout=0.5,
-        dropout=0.5,
-        vocabulary_size=tokenizer.get_vocab_size(),
-        classes=2,
-    )
+    config = make_config(cell="lstm", pooling="attention", vocabulary_size=tokenizer.get_vocab_size())
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     save_file(SequenceClassifier(config).state_dict(), tmp_path / "model.safetensors")
     write_json(tmp_path / "config.json", config.model_dump())
