@@ -19,7 +19,7 @@ COMMANDS = [
 
 def test_the_commands_are_those_this_test_knows_how_to_run() -> None:
     assert len(COMMANDS) > 12
-    assert {command.split()[0] for command in COMMANDS} == {"make", "source", "dvc", "unroll"}
+    assert {command.split()[0] for command in COMMANDS} == {"make", "source", "git", "dvc", "unroll"}
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", README))))
@@ -48,7 +48,7 @@ def test_the_gate_calls_the_readmes_test_command() -> None:
 @pytest.mark.slow
 def test_the_other_commands_run(quick_workspace: Workspace) -> None:
     outputs = {}
-    for number, command in enumerate(command for command in COMMANDS if command.split()[0] in ("dvc", "unroll")):
+    for number, command in enumerate(command for command in COMMANDS if command.split()[0] in ("git", "dvc", "unroll")):
         if number == 1:
             quick_workspace.change("cell: gru", "cell: rnn")  # as the text before the second command says
         outputs[number, command] = quick_workspace.run("bash", "-c", command).stdout
@@ -59,6 +59,9 @@ def test_the_other_commands_run(quick_workspace: Workspace) -> None:
     (shown,) = [text for (_, command), text in outputs.items() if command.startswith("dvc exp show")]
     for part in ("try-lstm", "try-mean", "overall.macro_f1", "val_macro_f1", "model.cell", "model.pooling"):
         assert part in shown
+    # Each experiment differs from the commit by what its command says, and by nothing of the one before.
+    (line,) = [line for line in shown.splitlines() if "try-mean" in line]
+    assert line.split()[-2:] == ["gru", "mean"]
     assert (quick_workspace.path / "predictions.csv").is_file()
     assert (quick_workspace.path / "dvc_plots" / "index.html").is_file()
 
