@@ -52,45 +52,51 @@ def predict(
 
 
 @app.command()
-def metrics(path: Annotated[Path, typer.Argument(help="Metrics file.")] = Path("metrics/test.json")) -> None:
+def metrics(folder: Annotated[Path, typer.Argument(help="Folder of the metrics files.")] = Path("metrics")) -> None:
     """Print the test metrics, overall and for each class, as a table."""
     from rich.console import Console
     from rich.table import Table
 
     from unroll.files import read_json
 
-    scores = read_json(path)
-    overall = scores["overall"]
-    summary = f"accuracy {overall['accuracy']:.4f}, log loss {overall['log_loss']:.4f}"
-    table = Table(title=f"{overall['samples']:,} test rows: {summary}")
+    scores, per_class = read_json(folder / "test.json"), read_json(folder / "per_class.json")
+    rows = sum(values["support"] for values in per_class["classes"].values())
+    names = {"accuracy": "accuracy", "log_loss": "log loss", "calibration_error": "calibration error"}
+    summary = ", ".join(f"{name} {scores[key]:.4f}" for key, name in names.items())
+    console = Console()
+    console.print(f"{rows:,} test rows: {summary}", soft_wrap=True)
+    table = Table()
     table.add_column("class")
     for name in ("precision", "recall", "F1", "support"):
         table.add_column(name, justify="right")
-    for name, row in scores["per_class"].items():
-        table.add_row(name, *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}")
-    table.add_section()
-    for average in ("macro", "weighted"):
-        values = (f"{overall[f'{average}_{key}']:.4f}" for key in ("precision", "recall", "f1"))
-        table.add_row(f"{average} average", *values, f"{overall['samples']:,}")
-    Console().print(table)
+    averages = {f"{average} average": per_class[average] | {"support": rows} for average in ("macro", "weighted")}
+    for section in (per_class["classes"], averages):
+        for name, row in section.items():
+            table.add_row(name, *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}")
+        table.add_section()
+    console.print(table)
 
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000) -> None:
-    """Serve the MLflow UI on localhost."""
+    """Serve the MLflow UI on localhost, or tell the address of the server that MLFLOW_TRACKING_URI names."""
     import sys
 
     from unroll.files import find_root
     from unroll.params import read_params
-    from unroll.store import connect, find_artifact_folder, find_tracking_uri
+    from unroll.store import connect, find_artifact_folder, is_server
+    from unroll.ui import save_view
 
-    root = find_root()
+    store = connect(read_params().tracking.experiment)
+    page = f"/#/experiments/{store.experiment_id}/runs?{save_view(store)}"
+    if is_server(store.uri):
+        print(f"MLflow UI: {store.uri.rstrip('/')}{page}")
+        return
     _check_port_is_free(port)
-    connect(read_params().tracking.experiment)
-    print(f"MLflow UI: http://127.0.0.1:{port} in a few seconds (stop it with Ctrl-C)", flush=True)
+    print(f"MLflow UI: http://127.0.0.1:{port}{page} in a few seconds (stop it with Ctrl-C)", flush=True)
     command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", find_tracking_uri(root)]
-    command += ["--default-artifact-root", find_artifact_folder(root).as_uri()]
+    command += ["--backend-store-uri", store.uri]
+    command += ["--default-artifact-root", find_artifact_folder(find_root()).as_uri()]
     # The server takes this process's place, so that Ctrl-C and signals reach it.
     os.execv(sys.executable, [sys.executable, "-m", *command])
 

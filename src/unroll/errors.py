@@ -1,6 +1,7 @@
 """Errors that a person can act on, told in one line."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -20,9 +21,16 @@ def exit_with_message(error: InputError) -> NoReturn:
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's main function; a wrong input ends in one line, a bug in its traceback."""
+    """Run a stage's main function; a wrong input ends in one line, a bug in its traceback.
+
+    A request to terminate ends it as Ctrl-C does, so that nothing is left half-written or marked as running.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
     except InputError as error:
         if os.environ.get("UNROLL_DEBUG"):
             raise

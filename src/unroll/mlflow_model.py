@@ -15,9 +15,12 @@ class HeadlineModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         self.classifier = load_classifier(Path(context.artifacts["models"]))
 
-    def predict(self, context: PythonModelContext, model_input: list[str]) -> pd.DataFrame:
-        """Return the columns `prediction` and `probability_CLASS` that `unroll predict --output` writes."""
-        return self.classifier.tabulate(model_input)
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:
+        """Return the columns `prediction` and `probability_CLASS` that `unroll predict --output` writes.
+
+        model_input: one column of texts, of any name. MLflow makes it of the list, array or series that it is given.
+        """
+        return self.classifier.tabulate(model_input.iloc[:, 0].tolist())
 
 
 mlflow.models.set_model(HeadlineModel())

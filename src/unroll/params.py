@@ -104,9 +104,16 @@ class TrainParams(Section):
     device: Literal["auto", "cpu", "cuda"]
 
 
+class EvaluateParams(Section):
+    calibration_bins: Annotated[int, Field(ge=1, le=1000)]
+    mistakes: Annotated[int, Field(ge=0)]
+
+
 class TrackingParams(Section):
     enabled: bool
     experiment: Annotated[str, Field(min_length=1)]
+    registered_model: Annotated[str, Field(pattern=r"^[^/:]+$")]
+    system_metrics: bool
 
 
 class Params(Section):
@@ -116,6 +123,7 @@ class Params(Section):
     tokenize: TokenizeParams
     model: ModelParams
     train: TrainParams
+    evaluate: EvaluateParams
     tracking: TrackingParams
 
 
@@ -165,7 +173,8 @@ def _explain(error: ErrorDetails) -> str:
     if error["type"] in ("model_type", "model_attributes_type"):
         return f"{name or 'the file'} = {error['input']!r}: expected parameters in the form 'name: value'"
     if error["type"] == "string_pattern_mismatch":
-        return f"{name} = {error['input']!r}: expected 64 hexadecimal digits"
+        expected = "a name without / and :" if name == "tracking.registered_model" else "64 hexadecimal digits"
+        return f"{name} = {error['input']!r}: expected {expected}"
     expected = (
         error["msg"]
         .replace("Input should be", "expected")

@@ -1,7 +1,31 @@
-"""Pictures of results."""
+"""Pictures of results, for MLflow. DVC draws its own from metrics/plots/."""
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.metrics import average_precision_score, precision_recall_curve
+
+
+def draw_learning_curves(history: pd.DataFrame) -> Figure:
+    """Draw losses, and beside them validation macro-F1, over epochs; the epoch that was kept is marked.
+
+    history: one row for each epoch, the columns of metrics/plots/history.csv.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    losses, scores = figure.subplots(1, 2)
+    best = history["epoch"][history["val_loss"].idxmin()]
+    losses.plot(history["epoch"], history["train_loss"], ".-", label="training")
+    losses.plot(history["epoch"], history["val_loss"], ".-", label="validation")
+    scores.plot(history["epoch"], history["val_macro_f1"], ".-", color="C1", label="validation")
+    for axes, name in ((losses, "loss"), (scores, "macro-F1")):
+        axes.axvline(best, color="grey", linestyle=":", label=f"epoch {best}, kept")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
 
 
 def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
@@ -20,3 +44,50 @@ def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
     axes.set_ylabel("actual")
     axes.set_title("Confusion matrix, test split")
     return figure
+
+
+def draw_precision_recall(labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]) -> Figure:
+    """Draw precision over recall for each class against the others, with its average precision.
+
+    labels: [rows] int64; probabilities: [rows, classes].
+    """
+    figure = Figure(figsize=(5.6, 5), layout="constrained")
+    axes = _prepare_unit_square(figure, "recall", "precision")
+    for number, name in enumerate(class_names):
+        actual = labels == number
+        if not actual.any():
+            continue  # a class that has no row in this split has no recall
+        precision, recall, _ = precision_recall_curve(actual, probabilities[:, number])
+        average = average_precision_score(actual, probabilities[:, number])
+        axes.step(recall, precision, where="post", label=f"{name} ({average:.3f})")
+    axes.set_title("Precision and recall, test split")
+    axes.legend(title="class (average precision)", loc="lower left")
+    return figure
+
+
+def draw_reliability(reliability: pd.DataFrame, error: float) -> Figure:
+    """Draw accuracy over confidence, and below it how many predictions have which confidence.
+
+    reliability: the rows of `unroll.scores.compute_reliability`; error: their expected calibration error.
+    """
+    figure = Figure(figsize=(5, 5.6), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    axes = _prepare_unit_square(figure, "", "accuracy", top)
+    axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="as confident as right")
+    axes.plot(reliability["confidence"], reliability["accuracy"], "o-", label="predictions")
+    axes.set_title(f"Reliability, test split (calibration error {error:.3f})")
+    axes.legend(loc="upper left")
+    bottom.bar(reliability["confidence"], reliability["count"], width=0.04)
+    bottom.set_xlabel("confidence")
+    bottom.set_ylabel("rows")
+    return figure
+
+
+def _prepare_unit_square(figure: Figure, x: str, y: str, axes: Axes | None = None) -> Axes:
+    axes = axes or figure.add_subplot()
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(0, 1.01)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.3)
+    return axes

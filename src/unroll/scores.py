@@ -1,40 +1,44 @@
-"""Scores of predictions: overall and for each class."""
+"""Scores of predictions: overall, for each class, and how far their probabilities can be believed."""
 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
 
 
-def compute_scores(labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]) -> dict[str, Any]:
-    """Return what becomes metrics/test.json.
+def compute_scores(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> dict[str, float]:
+    """Return the few figures that models are compared by: metrics/test.json.
 
-    labels: [rows] int64; probabilities: [rows, classes], rows that sum to 1. Macro averages count every class the
-    same, weighted ones by its support; a precision or recall that would divide by zero is 0. Log loss is the mean of
-    -ln(probability of the true class), in nats.
+    labels: [rows] int64; probabilities: [rows, classes], rows that sum to 1. Log loss is the mean of -ln(probability
+    of the true class), in nats; for the calibration error see `compute_reliability`.
     """
     predicted = probabilities.argmax(axis=1)
-    numbers = list(range(len(class_names)))
-    overall = {
-        "accuracy": accuracy_score(labels, predicted),
-        "log_loss": log_loss(labels, probabilities, labels=numbers),
-        "samples": len(labels),
-    }
-    for average in ("macro", "weighted"):
-        precision, recall, f1, _ = precision_recall_fscore_support(
-            labels, predicted, labels=numbers, average=average, zero_division=0
-        )
-        overall |= {f"{average}_precision": precision, f"{average}_recall": recall, f"{average}_f1": f1}
-    per_class = zip(
-        class_names,
-        *precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0),
-        strict=True,
-    )
+    classes = probabilities.shape[1]
     return {
-        "overall": {name: int(value) if name == "samples" else float(value) for name, value in overall.items()},
-        "per_class": {
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "calibration_error": compute_calibration_error(compute_reliability(labels, probabilities, bins)),
+        "log_loss": float(log_loss(labels, probabilities, labels=list(range(classes)))),
+        "macro_f1": compute_macro_f1(labels, predicted, classes),
+    }
+
+
+def compute_class_scores(labels: np.ndarray, predicted: np.ndarray, class_names: list[str]) -> dict[str, Any]:
+    """Return precision, recall, F1 and support of each class, and their averages: metrics/per_class.json.
+
+    labels and predicted: [rows] int64. Macro averages count every class the same, weighted ones by its support; a
+    precision or recall that would divide by zero is 0.
+    """
+    numbers = list(range(len(class_names)))
+    averages = {}
+    for average in ("macro", "weighted"):
+        values = precision_recall_fscore_support(labels, predicted, labels=numbers, average=average, zero_division=0)
+        averages[average] = dict(zip(("precision", "recall", "f1"), map(float, values[:3]), strict=True))
+    columns = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
+    return averages | {
+        "classes": {
             name: {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
-            for name, precision, recall, f1, support in per_class
+            for name, precision, recall, f1, support in zip(class_names, *columns, strict=True)
         },
     }
 
@@ -47,3 +51,33 @@ def compute_macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 def count_confusions(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Return how often each actual class (row) was predicted as each class (column); [classes, classes] int64."""
     return confusion_matrix(labels, predicted, labels=list(range(classes)))
+
+
+def compute_reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> pd.DataFrame:
+    """Return how often predictions of about the same confidence are right.
+
+    The confidence of a prediction is the probability of the predicted class. Confidences are put into `bins` bins of
+    equal width between 0 and 1; each bin that is not empty is a row: its mean `confidence`, its `accuracy`, its
+    `count`.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    table = pd.DataFrame(
+        {
+            "bin": np.minimum((confidence * bins).astype(int), bins - 1),
+            "confidence": confidence,
+            "correct": probabilities.argmax(axis=1) == labels,
+        }
+    )
+    groups = table.groupby("bin")
+    return groups.agg(
+        confidence=("confidence", "mean"), accuracy=("correct", "mean"), count=("correct", "size")
+    ).reset_index(drop=True)
+
+
+def compute_calibration_error(reliability: pd.DataFrame) -> float:
+    """Return the expected calibration error (Naeini et al. 2015, AAAI).
+
+    It is the mean distance of confidence and accuracy over the rows of `compute_reliability`, weighted by count.
+    """
+    distances = (reliability["accuracy"] - reliability["confidence"]).abs()
+    return float(np.average(distances, weights=reliability["count"]))

@@ -54,9 +54,9 @@ def name_classes(classifier: Classifier, texts: list[str]) -> list[str]:
 
 
 def test_the_test_split_is_classified_far_better_than_by_chance(reproduced: Workspace) -> None:
-    scores = read_json(reproduced.path / "metrics" / "test.json")
-    assert scores["overall"]["macro_f1"] > 0.70
-    assert min(values["f1"] for values in scores["per_class"].values()) > 0.65
+    metrics = reproduced.path / "metrics"
+    assert read_json(metrics / "test.json")["macro_f1"] > 0.70
+    assert min(values["f1"] for values in read_json(metrics / "per_class.json")["classes"].values()) > 0.65
 
 
 @pytest.mark.parametrize("label", CLEAR)

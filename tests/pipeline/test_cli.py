@@ -118,9 +118,13 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(
 
 def test_metrics_as_a_table(reproduced: Workspace) -> None:
     output = reproduced.run("unroll", "metrics").stdout
-    scores = json.loads((reproduced.path / "metrics/test.json").read_text())
-    assert f"accuracy {scores['overall']['accuracy']:.4f}" in output
-    for name, values in scores["per_class"].items():
+    scores, per_class = (
+        json.loads((reproduced.path / f"metrics/{name}.json").read_text()) for name in ("test", "per_class")
+    )
+    assert f"432 test rows: accuracy {scores['accuracy']:.4f}, log loss {scores['log_loss']:.4f}" in output
+    assert f"calibration error {scores['calibration_error']:.4f}" in output
+    rows = per_class["classes"] | {f"{average} average": per_class[average] for average in ("macro", "weighted")}
+    for name, values in rows.items():
         (line,) = [line for line in output.splitlines() if name in line]
         assert re.findall(r"\d\.\d{4}", line) == [f"{values[key]:.4f}" for key in ("precision", "recall", "f1")]
 
@@ -148,7 +152,7 @@ def test_the_ui_serves_the_runs_and_says_where(reproduced: Workspace) -> None:
             lines.append(line)
             if "Uvicorn running on" in line:
                 break
-        assert f"MLflow UI: http://127.0.0.1:{port} " in lines[0]
+        assert f"MLflow UI: http://127.0.0.1:{port}/#/experiments/1/runs?viewStateShareKey=unroll" in lines[0]
         assert "Uvicorn running on" in lines[-1], "".join(lines)
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search",

@@ -22,14 +22,12 @@ def test_a_fresh_clone_gets_models_and_metrics(reproduced: Workspace) -> None:
         "model.safetensors",
         "tokenizer.json",
     ]
-    overall = read_json(reproduced, "metrics/test.json")["overall"]
+    scores, per_class = read_json(reproduced, "metrics/test.json"), read_json(reproduced, "metrics/per_class.json")
     data, train = read_json(reproduced, "metrics/data.json"), read_json(reproduced, "metrics/train.json")
     assert data["rows_in"] == data["rows_out"] == 2880
-    assert overall["samples"] == 432
-    assert set(train) == {
-        *("best_epoch", "epochs", "parameters", "train_loss"),
-        *("val_accuracy", "val_loss", "val_macro_f1"),
-    }
+    assert sum(values["support"] for values in per_class["classes"].values()) == 432
+    assert set(scores) == {"accuracy", "calibration_error", "log_loss", "macro_f1"}
+    assert set(train) == {"best_epoch", "epochs", "parameters", "val_loss", "val_macro_f1"}
     assert "Data and pipelines are up to date." in reproduced.run("dvc", "repro").stdout
     assert "up to date" in reproduced.run("dvc", "status").stdout
 
@@ -52,14 +50,16 @@ def test_metrics_and_plots_can_be_shown_and_compared(workspace: Workspace) -> No
     workspace.change("epochs: 30", "epochs: 1")
     workspace.run("dvc", "repro")
     shown = workspace.run("dvc", "metrics", "show", "--md").stdout
-    for name in ("overall.macro_f1", "per_class.Sports.f1", "best_epoch", "rows_out"):
+    for name in ("macro_f1", "calibration_error", "best_epoch"):
         assert name in shown
+    shown = workspace.run("dvc", "metrics", "show", "--md", "metrics/per_class.json", "metrics/data.json").stdout
+    assert "classes.Sports.f1" in shown and "rows_out" in shown
     changes = json.loads(workspace.run("dvc", "metrics", "diff", "--json").stdout)
     assert changes["metrics/train.json"]["epochs"]["new"] == 1
-    assert changes["metrics/test.json"]["overall.macro_f1"]["diff"] < 0
+    assert changes["metrics/test.json"]["macro_f1"]["diff"] < 0
     workspace.run("dvc", "plots", "diff")
     page = (workspace.path / "dvc_plots" / "index.html").read_text()
-    for title in ("learning curves", "confusion matrix", "F1 by class"):
+    for title in ("learning curves", "confusion matrix", "F1 by class", "reliability"):
         assert title in page
 
 
@@ -137,7 +137,7 @@ def test_a_users_own_file(quick_workspace: Workspace) -> None:
     assert data["classes"] == {"neg": 40, "pos": 40}
     digest = quick_workspace.run("sha256sum", "mine.csv").stdout.split()[0]
     assert data["sources"]["all"]["sha256"] == digest
-    assert list(read_json(quick_workspace, "metrics/test.json")["per_class"]) == ["neg", "pos"]
+    assert list(read_json(quick_workspace, "metrics/per_class.json")["classes"]) == ["neg", "pos"]
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,11 @@ def test_what_one_stage_writes_is_what_the_next_ones_read() -> None:
 
 def test_metrics_are_in_git() -> None:
     """So that `dvc metrics diff` and `dvc exp show` work in a clone that has pulled no data."""
-    metrics = [metric for stage in STAGES.values() for metric in stage.get("metrics", [])]
-    assert len(metrics) == 3
-    for metric in metrics:
-        ((path, options),) = metric.items()
+    in_git = {}
+    for stage in STAGES.values():
+        for output in stage.get("metrics", []) + stage["outs"]:
+            in_git |= output if isinstance(output, dict) else {}
+    assert set(in_git) == {f"metrics/{name}.json" for name in ("data", "train", "test", "per_class")}
+    for path, options in in_git.items():
         assert options["cache"] is False
         assert (ROOT / path).is_file()

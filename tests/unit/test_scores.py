@@ -5,39 +5,67 @@ import math
 import numpy as np
 import pytest
 
-from unroll.scores import compute_macro_f1, compute_scores, count_confusions
+from unroll.scores import (
+    compute_calibration_error,
+    compute_class_scores,
+    compute_macro_f1,
+    compute_reliability,
+    compute_scores,
+    count_confusions,
+)
 
 #            a  a  a  b  b
 LABELS = np.array([0, 0, 0, 1, 1])
 PROBABILITIES = np.array([[0.8, 0.2, 0], [0.6, 0.4, 0], [0.1, 0.9, 0], [0.3, 0.7, 0], [0.75, 0.25, 0]])
+PREDICTED = PROBABILITIES.argmax(axis=1)
 
 
-def test_by_hand() -> None:
-    scores = compute_scores(LABELS, PROBABILITIES, ["a", "b", "never"])
+def test_overall_by_hand() -> None:
+    scores = compute_scores(LABELS, PROBABILITIES, bins=10)
+    assert scores["accuracy"] == pytest.approx(3 / 5)
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 0.5 + 0) / 3)
+    assert scores["log_loss"] == pytest.approx(-sum(map(math.log, (0.8, 0.6, 0.1, 0.7, 0.25))) / 5)
+    # bins: 0.6 right; 0.7 right, 0.75 wrong; 0.8 right; 0.9 wrong
+    assert scores["calibration_error"] == pytest.approx((0.4 + 2 * abs(0.5 - 0.725) + 0.2 + 0.9) / 5)
+
+
+def test_each_class_by_hand() -> None:
+    scores = compute_class_scores(LABELS, PREDICTED, ["a", "b", "never"])
     # a: 2 of 3 predictions right, 2 of 3 rows found; b: 1 of 2 and 1 of 2; "never" is neither there nor predicted.
-    assert scores["per_class"]["a"] == pytest.approx({"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "support": 3})
-    assert scores["per_class"]["b"] == pytest.approx({"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2})
-    assert scores["per_class"]["never"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
-    overall = scores["overall"]
-    assert overall["accuracy"] == pytest.approx(3 / 5)
-    assert overall["macro_f1"] == pytest.approx((2 / 3 + 0.5 + 0) / 3)
-    assert overall["weighted_f1"] == pytest.approx((3 * 2 / 3 + 2 * 0.5) / 5)
-    assert overall["log_loss"] == pytest.approx(-sum(map(math.log, (0.8, 0.6, 0.1, 0.7, 0.25))) / 5)
-    assert overall["samples"] == 5
-    assert isinstance(overall["samples"], int)
+    classes = scores["classes"]
+    assert classes["a"] == pytest.approx({"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "support": 3})
+    assert classes["b"] == pytest.approx({"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2})
+    assert classes["never"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+    assert scores["macro"]["f1"] == pytest.approx((2 / 3 + 0.5 + 0) / 3)
+    assert scores["weighted"]["f1"] == pytest.approx((3 * 2 / 3 + 2 * 0.5) / 5)
 
 
 def test_perfect_predictions() -> None:
-    overall = compute_scores(np.array([0, 1]), np.eye(2), ["a", "b"])["overall"]
-    assert overall.pop("log_loss") == pytest.approx(0, abs=1e-6)
-    assert overall.pop("samples") == 2
-    assert set(overall.values()) == {1.0}
-    assert set(overall) == {"accuracy"} | {
-        f"{a}_{b}" for a in ("macro", "weighted") for b in ("precision", "recall", "f1")
-    }
+    scores = compute_scores(np.array([0, 1]), np.eye(2), bins=10)
+    assert scores.pop("log_loss") == pytest.approx(0, abs=1e-6)
+    assert scores == {"accuracy": 1, "macro_f1": 1, "calibration_error": 0}
+    per_class = compute_class_scores(np.array([0, 1]), np.array([0, 1]), ["a", "b"])
+    assert per_class["macro"] == per_class["weighted"] == {"precision": 1, "recall": 1, "f1": 1}
+
+
+def test_reliability_puts_every_row_into_one_bin() -> None:
+    table = compute_reliability(LABELS, PROBABILITIES, bins=10)
+    assert table["count"].tolist() == [1, 2, 1, 1]
+    assert table["confidence"].tolist() == pytest.approx([0.6, 0.725, 0.8, 0.9])
+    assert table["accuracy"].tolist() == [1, 0.5, 1, 0]
+    assert compute_reliability(np.array([0]), np.array([[1.0, 0.0]]), bins=10)["count"].tolist() == [1]
+
+
+def test_probabilities_that_are_frequencies_are_calibrated() -> None:
+    random = np.random.default_rng(1)
+    first = random.uniform(0, 1, 200_000)
+    labels = (random.uniform(0, 1, len(first)) > first).astype(int)
+    honest = compute_reliability(labels, np.column_stack([first, 1 - first]), bins=10)
+    assert compute_calibration_error(honest) < 0.01
+    boastful = np.clip(first * 4 - 1.5, 0.001, 0.999)
+    assert compute_calibration_error(compute_reliability(labels, np.column_stack([boastful, 1 - boastful]), 10)) > 0.1
 
 
 def test_confusions() -> None:
-    predicted = PROBABILITIES.argmax(axis=1)
-    assert count_confusions(LABELS, predicted, 3).tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 0]]
-    assert compute_macro_f1(LABELS, predicted, 2) == pytest.approx((2 / 3 + 0.5) / 2)
+    assert count_confusions(LABELS, PREDICTED, 3).tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert compute_macro_f1(LABELS, PREDICTED, 2) == pytest.approx((2 / 3 + 0.5) / 2)

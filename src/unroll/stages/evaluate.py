@@ -1,21 +1,23 @@
-"""models/ and the test split → metrics/test.json and the data of its plots."""
+"""models/ and the test split → metrics/test.json, metrics/per_class.json, the data of plots, the worst mistakes."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from unroll.errors import run_stage
 from unroll.files import replace_when_done, write_json
 from unroll.inference import compute_probabilities, load_classifier
+from unroll.linking import Evaluation, log_evaluation
 from unroll.model import choose_device, make_repeatable
 from unroll.params import read_params
-from unroll.plots import draw_confusions
-from unroll.scores import compute_scores, count_confusions
+from unroll.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
+from unroll.scores import compute_class_scores, compute_reliability, compute_scores, count_confusions
 from unroll.tokens import load_tokens
-from unroll.tracking import continue_run
 
-TOKENS, MODELS, METRICS = Path("data/tokens"), Path("models"), Path("metrics")
+SPLITS, TOKENS, MODELS, METRICS = Path("data/splits"), Path("data/tokens"), Path("models"), Path("metrics")
+PLOTS = METRICS / "plots"
 BATCH_ROWS = 1024
 
 
@@ -23,33 +25,75 @@ def main() -> None:
     params = read_params()
     make_repeatable(params.train.threads)
     classifier = load_classifier(MODELS)
-    test = load_tokens(TOKENS, "test")
+    names = classifier.class_names
+    splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
+    labels = splits["test"].labels
     model = classifier.model.to(choose_device(params.train.device))
-    probabilities = compute_probabilities(model, test, BATCH_ROWS)
+    probabilities = compute_probabilities(model, splits["test"], BATCH_ROWS)
     predicted = probabilities.argmax(axis=1)
-    scores = compute_scores(test.labels, probabilities, classifier.class_names)
+
+    scores = compute_scores(labels, probabilities, params.evaluate.calibration_bins)
+    per_class = compute_class_scores(labels, predicted, names)
+    reliability = compute_reliability(labels, probabilities, params.evaluate.calibration_bins)
+    rows = pq.read_table(SPLITS / "test.parquet", columns=["text", "part", "row"]).to_pandas()
+    mistakes = list_mistakes(rows, labels, probabilities, names, params.evaluate.mistakes)
 
     write_json(METRICS / "test.json", scores)
-    names = np.array(classifier.class_names)
-    _write_table(
-        METRICS / "plots" / "predictions.csv",
-        pd.DataFrame({"actual": names[test.labels], "predicted": names[predicted]}),
-    )
-    per_class = pd.DataFrame.from_dict(scores["per_class"], orient="index").rename_axis("class").reset_index()
-    _write_table(METRICS / "plots" / "per_class.csv", per_class)
-
-    confusions = count_confusions(test.labels, predicted, len(names))
-    with continue_run(params, MODELS) as run:
-        run.log_scores(scores)
-        run.log_figure(draw_confusions(confusions, classifier.class_names), "confusion_matrix.png")
-        run.log_files([METRICS / "test.json"])
-    overall = scores["overall"]
+    write_json(METRICS / "per_class.json", per_class)
+    write_table(PLOTS / "per_class.csv", tabulate_classes(per_class))
+    write_table(PLOTS / "predictions.csv", tabulate_predictions(labels, predicted, names))
+    write_table(PLOTS / "reliability.csv", reliability)
+    write_table(METRICS / "mistakes.csv", mistakes)
+    if params.tracking.enabled:
+        figures = {
+            "learning_curves.png": draw_learning_curves(pd.read_csv(PLOTS / "history.csv")),
+            "confusion_matrix.png": draw_confusions(count_confusions(labels, predicted, len(names)), names),
+            "precision_recall.png": draw_precision_recall(labels, probabilities, names),
+            "reliability.png": draw_reliability(reliability, scores["calibration_error"]),
+        }
+        log_evaluation(params, splits, Evaluation(scores, per_class, figures, mistakes))
     print(
-        f"evaluate: macro-F1 {overall['macro_f1']:.4f}, accuracy {overall['accuracy']:.4f} on {len(test):,} test rows"
+        f"evaluate: macro-F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f} on {len(labels):,} test rows"
     )
 
 
-def _write_table(path: Path, table: pd.DataFrame) -> None:
+def list_mistakes(
+    rows: pd.DataFrame, labels: np.ndarray, probabilities: np.ndarray, class_names: list[str], count: int
+) -> pd.DataFrame:
+    """Return the wrong predictions that the model was most confident of, the most confident first.
+
+    rows: text, part and row (where in the raw file it stands) of each row of the split; labels: [rows] int64;
+    probabilities: [rows, classes].
+    """
+    names = np.array(class_names, dtype=object)
+    predicted = probabilities.argmax(axis=1)
+    table = pd.DataFrame(
+        {
+            "text": rows["text"],
+            "actual": names[labels],
+            "predicted": names[predicted],
+            "confidence": probabilities.max(axis=1).astype(np.float64).round(6),
+            "part": rows["part"],
+            "row": rows["row"],
+        }
+    )
+    wrong = table[predicted != labels]
+    return wrong.sort_values(["confidence", "text"], ascending=[False, True]).head(count).reset_index(drop=True)
+
+
+def tabulate_classes(per_class: dict) -> pd.DataFrame:
+    """Return a row for each class."""
+    return pd.DataFrame.from_dict(per_class["classes"], orient="index").rename_axis("class").reset_index()
+
+
+def tabulate_predictions(labels: np.ndarray, predicted: np.ndarray, class_names: list[str]) -> pd.DataFrame:
+    """Return the actual and the predicted class of each row, of which DVC makes the confusion matrix."""
+    names = np.array(class_names, dtype=object)
+    return pd.DataFrame({"actual": names[labels], "predicted": names[predicted]})
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, with the same bytes for the same content."""
     with replace_when_done(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
 

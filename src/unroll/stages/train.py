@@ -28,7 +28,8 @@ def main() -> None:
     device = choose_device(params.train.device)
     make_repeatable(params.train.threads)
     torch.manual_seed(params.train.seed)
-    train, val = load_tokens(TOKENS, "train"), load_tokens(TOKENS, "val")
+    splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
+    train, val = splits["train"], splits["val"]
     config = ModelConfig(
         **params.model.model_dump(),
         vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
@@ -37,7 +38,7 @@ def main() -> None:
     model = SequenceClassifier(config).to(device)
     class_weights = weigh_classes(train.labels, config.classes) if params.train.class_weights else None
 
-    with start_training_run(params) as run:
+    with start_training_run(params, splits) as run:
         started = time.perf_counter()
         training = train_model(model, train, val, params.train, class_weights, run.log_epoch)
         seconds = time.perf_counter() - started
@@ -47,7 +48,7 @@ def main() -> None:
         write_history(training.history)
         summary = summarize(training.history, training.best, count_parameters(model))
         write_json(METRICS / "train.json", summary)
-        run.finish(MODELS, [METRICS / "train.json", HISTORY], summary, seconds)
+        run.finish(params, val, summary, seconds)
     best = training.best
     print(
         f"train: {config.cell} of {count_parameters(model):,} parameters, {len(training.history)} epochs in "
@@ -56,14 +57,13 @@ def main() -> None:
 
 
 def summarize(history: list[Epoch], best: Epoch, parameters: int) -> dict[str, int | float]:
-    """Return what becomes metrics/train.json."""
-    chosen = asdict(best)
-    names = ("train_loss", "val_loss", "val_accuracy", "val_macro_f1")
+    """Return what becomes metrics/train.json; metrics/plots/history.csv has the rest."""
     return {
         "best_epoch": best.epoch,
         "epochs": len(history),
         "parameters": parameters,
-        **{name: chosen[name] for name in names},
+        "val_loss": best.val_loss,
+        "val_macro_f1": best.val_macro_f1,
     }
 
 

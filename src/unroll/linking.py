@@ -1,0 +1,128 @@
+"""What MLflow is told of an evaluation, and how the run of the training is found to which it belongs.
+
+DVC knows an output by the MD5 of its content. `train` tags its run with the MD5 of models/model.safetensors, and
+`evaluate` finds the run by that tag. So no run id is written anywhere, outputs stay the same bytes from run to run,
+and the dvc.lock of any commit or experiment leads to its MLflow run. docs/tracking.md tells what each case comes to.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from unroll.files import compute_hash, read_json
+from unroll.metric_names import name_epoch, name_scores
+from unroll.origin import EXPERIMENTS, describe_origin
+from unroll.params import Params, flatten_params
+from unroll.store import Store, connect, require_store
+from unroll.tokens import Tokens
+from unroll.tracking import METRICS, MODEL_MD5, MODELS, create_run, log_metrics, log_training, make_metrics
+
+if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
+    from matplotlib.figure import Figure
+    from mlflow.entities import Run as MlflowRun
+
+TEST_MD5 = "test_md5"  # the tag that links a run to metrics/test.json in dvc.lock
+RESTORED = "restored"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What evaluation leaves: metrics/test.json, metrics/per_class.json, pictures by name, and the worst mistakes."""
+
+    scores: dict[str, float]
+    per_class: dict[str, Any]
+    figures: "dict[str, Figure]"
+    mistakes: pd.DataFrame
+
+
+def log_evaluation(params: Params, splits: dict[str, Tokens], evaluation: Evaluation) -> None:
+    """Log an evaluation of models/ to the run whose training made that model, if it has not another one already.
+
+    Where there is no such run (a fresh clone after `dvc pull`, another database, a model that was made under other
+    parameters or that is evaluated in another way), one is made and tagged as restored, of what the training left.
+
+    Raises:
+        InputError: the store cannot be used; evaluating again logs what is missing.
+    """
+    store = connect(params.tracking.experiment)
+    # One at a time: two evaluations of the same model must not take the same run for their own.
+    with require_store(store.uri), store.lock:
+        run_id = _find_run(store, params) or _restore_run(store, params, splits)
+        log_metrics(store, run_id, make_metrics(name_scores(evaluation.scores, evaluation.per_class)))
+        for name, figure in evaluation.figures.items():
+            store.client.log_figure(run_id, figure, name, save_kwargs={"dpi": 110})
+        _log_table(store, run_id, evaluation.mistakes, "mistakes.json")
+        for name in ("test.json", "per_class.json"):
+            store.client.log_artifact(run_id, str(METRICS / name), "metrics")
+        _add_experiment_name(store, run_id)
+        store.client.set_tag(run_id, TEST_MD5, compute_hash(METRICS / "test.json", "md5"))
+
+
+def choose_run(runs: "list[MlflowRun]", params: dict[str, str], test_md5: str, name: str | None) -> "MlflowRun | None":
+    """Return the run that a model, its parameters and its evaluation belong to; runs: those that made the model.
+
+    A run's parameters cannot be changed and its scores are not overwritten: it fits if it has the same parameters,
+    and the same evaluation or none yet. Of several, the one of the DVC experiment `name` is meant, or the newest.
+    """
+
+    def fits(run: "MlflowRun") -> bool:
+        return ignore_tracking(run.data.params) == params and run.data.tags.get(TEST_MD5, test_md5) == test_md5
+
+    def rank(run: "MlflowRun") -> tuple[bool, int]:
+        return name in split_names(run.data.tags.get(EXPERIMENTS, "")), run.info.start_time
+
+    return max(filter(fits, runs), key=rank, default=None)
+
+
+def ignore_tracking(params: dict[str, Any]) -> dict[str, str]:
+    """Return flat parameters as MLflow holds them, without those that say where runs are logged."""
+    return {name: str(value) for name, value in params.items() if not name.startswith("tracking.")}
+
+
+def split_names(names: str) -> list[str]:
+    """Return the experiment names that a tag holds. Git allows no space in a name, so none is cut in two."""
+    return names.split(", ") if names else []
+
+
+def find_runs_of_model(store: Store, md5: str) -> "list[MlflowRun]":
+    """Return the finished runs whose model has this MD5."""
+    return list(store.client.search_runs([store.experiment_id], f"tags.{MODEL_MD5} = '{md5}'"))
+
+
+def _find_run(store: Store, params: Params) -> str | None:
+    runs = find_runs_of_model(store, compute_hash(MODELS / "model.safetensors", "md5"))
+    test_md5 = compute_hash(METRICS / "test.json", "md5")
+    found = choose_run(runs, ignore_tracking(flatten_params(params)), test_md5, os.environ.get("DVC_EXP_NAME"))
+    return found.info.run_id if found else None
+
+
+def _restore_run(store: Store, params: Params, splits: dict[str, Tokens]) -> str:
+    """Make a run of a training that MLflow has not seen; only the seconds it took are not known any more."""
+    run_id = create_run(store, os.environ.get("DVC_EXP_NAME", ""), describe_origin(params), params, splits)
+    status = "FAILED"
+    try:
+        history = pd.read_csv(METRICS / "plots" / "history.csv").to_dict("records")
+        log_metrics(store, run_id, [m for row in history for m in make_metrics(name_epoch(row), int(row["epoch"]))])
+        store.client.set_tag(run_id, RESTORED, "true")
+        log_training(store, run_id, params, splits["val"], read_json(METRICS / "train.json"))
+        status = "FINISHED"
+    finally:
+        store.client.set_terminated(run_id, status)
+    return run_id
+
+
+def _add_experiment_name(store: Store, run_id: str) -> None:
+    """Add the DVC experiment's name to those that this run stands for, when it is a new one."""
+    names = split_names(store.client.get_run(run_id).data.tags.get(EXPERIMENTS, ""))
+    name = os.environ.get("DVC_EXP_NAME")
+    if name and name not in names:
+        store.client.set_tag(run_id, EXPERIMENTS, ", ".join([*names, name]))
+
+
+def _log_table(store: Store, run_id: str, table: pd.DataFrame, name: str) -> None:
+    """Log a table that MLflow's pages show as one. Its own `log_table` would add to the rows of an earlier try."""
+    store.client.log_text(run_id, table.to_json(orient="split", index=False), name)
+    store.client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": name, "type": "table"}]))

@@ -1,0 +1,39 @@
+"""What MLflow calls the metrics: the part before the slash is the group that its pages show together."""
+
+from typing import Any
+
+
+def name_epoch(epoch: dict[str, float]) -> dict[str, float]:
+    """Name the figures of an epoch (a row of metrics/plots/history.csv): `train/loss`, `val/macro_f1`, …"""
+    return {_group(name): value for name, value in epoch.items() if name != "epoch"}
+
+
+def name_training(summary: dict[str, float]) -> dict[str, float]:
+    """Name metrics/train.json: `best/val_macro_f1`, `best/epoch`, …, `parameters`."""
+    best = {"best/epoch": summary["best_epoch"], "epochs": summary["epochs"], "parameters": summary["parameters"]}
+    return best | {f"best/{name}": value for name, value in summary.items() if name.startswith("val_")}
+
+
+def name_scores(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str, float]:
+    """Name metrics/test.json and metrics/per_class.json, rounded as they are there.
+
+    `test/macro_f1`, …; `test/macro_precision`, `test/weighted_f1`, …; `test/World/f1`, …
+    """
+    named = {f"test/{name}": value for name, value in scores.items()}
+    for average in ("macro", "weighted"):
+        named |= {f"test/{average}_{name}": value for name, value in per_class[average].items()}
+    for class_name, values in per_class["classes"].items():
+        named |= {f"test/{_allow(class_name)}/{name}": value for name, value in values.items()}
+    return {name: round(value, 6) for name, value in named.items()}
+
+
+def _group(name: str) -> str:
+    for prefix in ("train", "val"):
+        if name.startswith(prefix + "_"):
+            return name.replace("_", "/", 1)
+    return f"train/{name}"
+
+
+def _allow(name: str) -> str:
+    """Replace what MLflow allows in no metric's name; classes of a user's own data may be named in any way."""
+    return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name)
