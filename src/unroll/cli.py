@@ -1,4 +1,4 @@
-"""The commands a person types: `unroll predict`, `unroll metrics`, `unroll ui`."""
+"""The commands a person types: `unroll predict`, `unroll metrics`, `unroll runs`, `unroll ui`."""
 
 import math
 import os
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from unroll.inference import Classifier
+    from unroll.overview import Row
 
 app = typer.Typer(
     help="Classify texts with the model in models/, and look at what the pipeline left.",
@@ -78,6 +79,27 @@ def metrics(folder: Annotated[Path, typer.Argument(help="Folder of the metrics f
 
 
 @app.command()
+def runs(
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values, with every digit.")] = False,
+) -> None:
+    """List branches and DVC experiments beside their MLflow runs; fail if the two tell different metrics."""
+    from unroll.overview import MISMATCH, list_rows
+    from unroll.params import read_params
+    from unroll.records import list_records
+    from unroll.store import connect
+
+    rows = list_rows(connect(read_params().tracking.experiment), list_records())
+    if csv:
+        _write_rows(rows)
+    else:
+        _print_rows(rows)
+    differing = [row for row in rows if row.state == MISMATCH]
+    if differing:
+        first = f"{differing[0].name}: {'; '.join(differing[0].differences)}"
+        raise InputError(f"{len(differing)} of {len(rows)} rows differ between Git and MLflow; the first is {first}")
+
+
+@app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000) -> None:
     """Serve the MLflow UI on localhost, or tell the address of the server that MLFLOW_TRACKING_URI names."""
     import sys
@@ -107,6 +129,39 @@ def main() -> None:
         app()
     except InputError as error:
         exit_with_message(error)
+
+
+def _write_rows(rows: "list[Row]") -> None:
+    import sys
+    from csv import writer
+
+    table = writer(sys.stdout, lineterminator="\n")
+    table.writerow(("kind", "name", "cell", "git_macro_f1", "mlflow_macro_f1", "state", "run_id"))
+    for row in rows:
+        table.writerow(
+            (row.kind, row.name, row.cell, *map(_format_score, (row.git, row.mlflow)), row.state, row.run_id)
+        )
+
+
+def _print_rows(rows: "list[Row]") -> None:
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("", "name", "cell", "macro-F1: Git", "MLflow", "state", "run"):
+        table.add_column(name, no_wrap=True, justify="right" if name.endswith(("Git", "MLflow")) else "left")
+    for row in rows:
+        scores = (_format_score(score, digits=4) for score in (row.git, row.mlflow))
+        table.add_row(row.kind, row.name, row.cell, *scores, row.state, row.run_id)
+    # A run's id is cut where a terminal is narrow, but never in a file or pipe.
+    Console(width=None if sys.stdout.isatty() else 250).print(table)
+
+
+def _format_score(score: float, digits: int = 6) -> str:
+    return "" if math.isnan(score) else f"{score:.{digits}f}"
 
 
 def _print_predictions(classifier: "Classifier", texts: list[str]) -> None:

@@ -1,0 +1,77 @@
+"""Branches and DVC experiments beside their MLflow runs, and whether the two tell the same."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from unroll.linking import choose_run, ignore_tracking
+from unroll.records import Record
+from unroll.store import Store, require_store
+from unroll.tracking import MODEL_MD5
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+MISMATCH = "mismatch"
+MAIN_METRIC = "test/macro_f1"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of `unroll runs`. What one of the two does not know is NaN or empty."""
+
+    kind: str  # branch, experiment, or "run" for what only MLflow knows
+    name: str
+    cell: str
+    git: float  # test macro-F1 as Git has it
+    mlflow: float  # and as MLflow has it
+    state: str
+    run_id: str
+    differences: tuple[str, ...] = ()
+
+
+def list_rows(store: Store, records: list[Record]) -> list[Row]:
+    """Return a row for each record, in their order, and one for each run that belongs to none of them."""
+    with require_store(store.uri):
+        runs = _list_runs(store)
+    rows = [_pair(record, runs) for record in records]
+    paired = {row.run_id for row in rows}
+    return rows + [_describe_run(run) for run in runs if run.info.run_id not in paired]
+
+
+def _pair(record: Record, runs: "list[MlflowRun]") -> Row:
+    cell = record.params.get("model.cell", "")
+    git = record.metrics.get(MAIN_METRIC, math.nan)
+    same_model = [run for run in runs if record.model_md5 and run.data.tags.get(MODEL_MD5) == record.model_md5]
+    run = choose_run(same_model, ignore_tracking(record.params), record.test_md5, record.name)
+    if not run:
+        return Row(record.kind, record.name, cell, git, math.nan, "no run" if record.model_md5 else "no model", "")
+    differences = tuple(_compare(record.metrics, run.data.metrics))
+    state = MISMATCH if differences else run.info.status.lower()
+    mlflow = run.data.metrics.get(MAIN_METRIC, math.nan)
+    return Row(record.kind, record.name, cell, git, mlflow, state, run.info.run_id, differences)
+
+
+def _compare(git: dict[str, float], mlflow: dict[str, float]) -> list[str]:
+    """Return what differs, to the six digits that metrics files have."""
+    return [
+        f"{name} is {value:g} in Git, {mlflow[name]:g} in MLflow" if name in mlflow else f"{name} is not in MLflow"
+        for name, value in git.items()
+        if name not in mlflow or round(mlflow[name], 6) != round(value, 6)
+    ]
+
+
+def _describe_run(run: "MlflowRun") -> Row:
+    value = run.data.metrics.get(MAIN_METRIC, math.nan)
+    cell, name = run.data.params.get("model.cell", ""), run.info.run_name or ""
+    return Row("run", name, cell, math.nan, value, run.info.status.lower(), run.info.run_id)
+
+
+def _list_runs(store: Store) -> "list[MlflowRun]":
+    """Return all runs of the experiment, the newest first."""
+    runs, token = [], None
+    while True:
+        page = store.client.search_runs([store.experiment_id], page_token=token)
+        runs, token = runs + list(page), page.token
+        if not token:
+            return runs

@@ -1,0 +1,128 @@
+"""A grid of experiments through DVC's queue, two at a time, into a tracking database that does not exist yet."""
+
+import csv
+import io
+import json
+from itertools import product
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from conftest import Workspace
+from unroll.metric_names import name_scores
+
+pytestmark = pytest.mark.slow
+QUICK = ("-S", "train.epochs=2", "-S", "model.hidden_size=16")
+
+
+def wait_for_queue(workspace: Workspace) -> None:
+    """Ask DVC (which takes a second) until nothing is queued or running; pytest's time limit ends what never ends."""
+    while any(state in workspace.run("dvc", "queue", "status").stdout for state in ("Queued", "Running")):
+        pass
+
+
+def make_client(workspace: Workspace) -> MlflowClient:
+    uri = f"sqlite:///{workspace.path / 'mlflow.db'}"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def list_runs(workspace: Workspace) -> dict[str, Run]:
+    return {run.info.run_name: run for run in make_client(workspace).search_runs(["1"])}
+
+
+def list_names(workspace: Workspace) -> list[str]:
+    return sorted(workspace.run("dvc", "exp", "list", "--all-commits", "--name-only").stdout.split())
+
+
+def read_overview(workspace: Workspace) -> dict[str, dict[str, str]]:
+    return {row["name"]: row for row in csv.DictReader(io.StringIO(workspace.run("unroll", "runs", "--csv").stdout))}
+
+
+@pytest.fixture(scope="module")
+def grid(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = reproduced.copy_to(tmp_path_factory.mktemp("grid") / "repository")
+    workspace.forget_runs()
+    cells, seeds = ("-S", "model.cell=rnn,gru,lstm"), ("-S", "train.seed=1,2")
+    workspace.run("dvc", "exp", "run", "--queue", *cells, *seeds, *QUICK)
+    workspace.run("dvc", "queue", "start", "-j", "2")
+    wait_for_queue(workspace)
+    return workspace
+
+
+def test_each_experiment_has_its_finished_run_under_the_root(grid: Workspace) -> None:
+    runs, names = list_runs(grid), list_names(grid)
+    assert len(names) == 6
+    assert sorted(runs) == names
+    combinations = {(run.data.params["model.cell"], run.data.params["train.seed"]) for run in runs.values()}
+    assert combinations == set(product(("rnn", "gru", "lstm"), "12"))
+    baseline = grid.run("git", "rev-parse", "HEAD").stdout.strip()
+    for name, run in runs.items():
+        assert run.info.status == "FINISHED"
+        assert (run.data.tags["dvc.experiments"], run.data.tags["dvc.baseline"]) == (name, baseline)
+        artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+        assert artifacts.is_relative_to(grid.path / "mlartifacts")
+        assert (artifacts / "confusion_matrix.png").is_file()
+
+
+def test_every_metric_in_git_is_what_mlflow_shows(grid: Workspace) -> None:
+    for name, run in list_runs(grid).items():
+        (ref,) = grid.run("git", "for-each-ref", "--format=%(refname)", f"refs/exps/**/{name}").stdout.split()
+        scores, per_class = (
+            json.loads(grid.run("git", "show", f"{ref}:metrics/{file}.json").stdout) for file in ("test", "per_class")
+        )
+        assert name_scores(scores, per_class).items() <= run.data.metrics.items()
+
+
+def test_nothing_is_left_in_temporary_directories(grid: Workspace) -> None:
+    left = [path for path in (grid.path / ".dvc" / "tmp" / "exps").glob("tmp*") if any(path.iterdir())]
+    assert left == []
+    assert grid.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_the_champion_is_the_best_on_validation(grid: Workspace) -> None:
+    best = max(list_runs(grid).values(), key=lambda run: run.data.metrics["best/val_macro_f1"])
+    champion = make_client(grid).get_model_version_by_alias("headlines", "champion")
+    assert champion.tags["model_md5"] == best.data.tags["model_md5"]
+
+
+def test_unroll_runs_lists_both_sides(grid: Workspace) -> None:
+    runs, rows = list_runs(grid), read_overview(grid)
+    assert set(rows) == {"main", *runs}
+    assert (rows["main"]["state"], rows["main"]["run_id"]) == ("no run", "")  # its database was removed
+    for name, run in runs.items():
+        row = rows[name]
+        assert (row["kind"], row["state"], row["run_id"]) == ("experiment", "finished", run.info.run_id)
+        assert row["cell"] == run.data.params["model.cell"]
+        assert float(row["git_macro_f1"]) == float(row["mlflow_macro_f1"]) == run.data.metrics["test/macro_f1"]
+    table = grid.run("unroll", "runs").stdout
+    assert all(run.info.run_id in table for run in runs.values())
+
+
+def test_unroll_runs_flags_a_mismatch(grid: Workspace, tmp_path: Path) -> None:
+    workspace = grid.copy_to(tmp_path / "repository")
+    name, run = next(iter(list_runs(workspace).items()))
+    make_client(workspace).log_metric(run.info.run_id, "test/World/recall", 0.123)
+    result = workspace.run("unroll", "runs", check=False)
+    assert result.returncode == 1
+    assert [line for line in result.stdout.splitlines() if name in line and "mismatch" in line]
+    assert f"{name}: test/World/recall is " in result.stdout and "0.123 in MLflow" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_dvc_shows_compares_applies_and_branches(grid: Workspace, tmp_path: Path) -> None:
+    workspace = grid.copy_to(tmp_path / "repository")
+    first, second = list_names(workspace)[:2]
+    shown = workspace.run("dvc", "exp", "show", "--csv").stdout
+    assert first in shown and second in shown
+    assert "macro_f1" in workspace.run("dvc", "exp", "diff", first, second).stdout
+    assert "macro_f1" in workspace.run("dvc", "metrics", "diff", first, second).stdout
+    workspace.run("dvc", "plots", "diff", first, second)
+    page = (workspace.path / "dvc_plots" / "index.html").read_text()
+    assert first in page and second in page
+    workspace.run("dvc", "exp", "branch", first, "kept")
+    workspace.run("dvc", "exp", "apply", second)
+    assert "up to date" in workspace.run("dvc", "status").stdout
+    rows = read_overview(workspace)
+    assert rows["kept"] == rows[first] | {"name": "kept", "kind": "branch"}
