@@ -1,0 +1,37 @@
+"""Which of the runs that made a model an evaluation belongs to."""
+
+from mlflow.entities import Param, Run, RunData, RunInfo, RunTag
+
+from unroll.linking import choose_run
+
+PARAMS = {"model.cell": "gru", "evaluate.mistakes": "100"}
+
+
+def make_run(run_id: str, start: int, params: dict[str, str] = PARAMS, **tags: str) -> Run:
+    info = RunInfo(run_id, "1", "user", "FINISHED", start, None, "active")
+    named = [RunTag(name, value) for name, value in tags.items()]
+    return Run(info, RunData([], [Param(name, value) for name, value in params.items()], named))
+
+
+def choose(runs: list[Run], name: str | None = None) -> str | None:
+    found = choose_run(runs, PARAMS, "test-md5", name)
+    return found.info.run_id if found else None
+
+
+def test_other_parameters_are_another_run_but_for_those_of_tracking() -> None:
+    assert choose([make_run("other", 1, PARAMS | {"model.cell": "lstm"})]) is None
+    assert choose([make_run("elsewhere", 1, PARAMS | {"tracking.experiment": "x"})]) == "elsewhere"
+
+
+def test_scores_of_another_evaluation_are_never_overwritten() -> None:
+    assert choose([make_run("scored", 1, test_md5="another")]) is None
+    assert choose([make_run("scored", 1, test_md5="test-md5")]) == "scored"
+    assert choose([make_run("unscored", 1)]) == "unscored"
+
+
+def test_the_experiments_own_run_goes_before_the_newest() -> None:
+    runs = [make_run("own", 1, **{"dvc.experiments": "mine, yours"}), make_run("newer", 2)]
+    assert choose(runs, "yours") == "own"
+    assert choose(runs, "your") == "newer"  # a part of a name is another name
+    assert choose(runs) == "newer"
+    assert choose([]) is None
