@@ -117,6 +117,16 @@ def build_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Calla
         return Workspace(path) if path.exists() else build(path)
 
 
+def run_grid(workspace: Workspace, *changes: str, **environment: str) -> None:
+    """Run short experiments through DVC's queue, two at a time, and wait for their end."""
+    quick = ("-S", "train.epochs=2", "-S", "model.hidden_size=16")
+    workspace.run("dvc", "exp", "run", "--queue", *changes, *quick)
+    workspace.run("dvc", "queue", "start", "-j", "2", **environment)
+    # Asked again and again, but only with the time that the experiments leave; pytest ends what never ends.
+    while any(state in workspace.run("nice", "dvc", "queue", "status").stdout for state in ("Queued", "Running")):
+        pass
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The repository as somebody who has just cloned it has it. Not to be changed: copy it."""
@@ -150,6 +160,22 @@ def quick(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wo
         return workspace
 
     return build_once(tmp_path_factory, "quick", build)
+
+
+@pytest.fixture(scope="session")
+def grid(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The same after six experiments through DVC's queue, two at a time: three cells, two seeds. Not to be changed.
+
+    Its tracking database does not exist before, so that the first two meet in making it.
+    """
+
+    def build(path: Path) -> Workspace:
+        workspace = reproduced.copy_to(path)
+        workspace.forget_runs()
+        run_grid(workspace, "-S", "model.cell=rnn,gru,lstm", "-S", "train.seed=1,2")
+        return workspace
+
+    return build_once(tmp_path_factory, "grid", build)
 
 
 @pytest.fixture

@@ -1,20 +1,34 @@
-"""The commands a person types: `unroll predict`, `unroll metrics`, `unroll runs`, `unroll ui`."""
+"""The commands a person types: `unroll predict`, `metrics`, `runs`, `compare` and `ui`."""
 
 import math
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unroll.console import Format, print_table
 from unroll.errors import InputError, exit_with_message
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from unroll.inference import Classifier
-    from unroll.overview import Row
+    from unroll.params import TrackingParams
+    from unroll.results import Result
 
+COSTS = ("parameters", "seconds")
+
+
+class Source(StrEnum):
+    """Where `unroll compare` takes results from."""
+
+    MLFLOW = "mlflow"
+    DVC = "dvc"
+
+
+FormatOption = Annotated[Format, typer.Option(help="How tables are printed.")]
 app = typer.Typer(
     help="Classify texts with the model in models/, and look at what the pipeline left.",
     no_args_is_help=True,
@@ -79,9 +93,7 @@ def metrics(folder: Annotated[Path, typer.Argument(help="Folder of the metrics f
 
 
 @app.command()
-def runs(
-    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values, with every digit.")] = False,
-) -> None:
+def runs(format: FormatOption = Format.TABLE) -> None:
     """List branches and DVC experiments beside their MLflow runs; fail if the two tell different metrics."""
     from unroll.overview import MISMATCH, list_rows
     from unroll.params import read_params
@@ -89,14 +101,66 @@ def runs(
     from unroll.store import connect
 
     rows = list_rows(connect(read_params().tracking.experiment), list_records())
-    if csv:
-        _write_rows(rows)
-    else:
-        _print_rows(rows)
+    columns = ["kind", "name", "cell", "git_macro_f1", "mlflow_macro_f1", "state", "run_id"]
+    digits = 6 if format is Format.CSV else 4
+    cells = []
+    for row in rows:
+        scores = (_format_score(score, digits) for score in (row.git, row.mlflow))
+        cells.append([row.kind, row.name, row.cell, *scores, row.state, row.run_id])
+    print_table(columns, cells, format)
     differing = [row for row in rows if row.state == MISMATCH]
     if differing:
         first = f"{differing[0].name}: {'; '.join(differing[0].differences)}"
         raise InputError(f"{len(differing)} of {len(rows)} rows differ between Git and MLflow; the first is {first}")
+
+
+@app.command()
+def compare(
+    by: Annotated[list[str], typer.Option(help="Parameter to compare by; may be repeated.")] = ("model.cell",),
+    metric: Annotated[list[str], typer.Option(help="Metric, as MLflow names it; may be repeated.")] = (
+        "test/macro_f1",
+        "test/log_loss",
+    ),
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Take only results with this parameter; may be repeated."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Value of --by that others are compared with, by default that of params.yaml."),
+    ] = None,
+    source: Annotated[
+        Source, typer.Option("--from", help="MLflow's runs, or Git's branches and DVC experiments.")
+    ] = Source.MLFLOW,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Compare results of several seeds: mean ± standard deviation by a parameter, and paired differences.
+
+    Two results are a pair if they have the same parameters, seeds included, but for those of --by. Intervals hold
+    the mean difference with 95 % confidence (Student's t).
+    """
+    from unroll.comparison import choose_results, compare_results, drop_repeats, find_varying, require_known
+    from unroll.comparison_tables import tabulate_differences, tabulate_figures, tabulate_means
+    from unroll.params import flatten_params, read_params
+
+    conditions, params = _read_conditions(where or []), read_params()
+    found = _collect_results(source, params.tracking)
+    require_known("parameter", by, {name for result in found for name in result.params})
+    require_known("metric", metric, {name for result in found for name in result.metrics})
+    whole = [result for result in found if all(name in result.metrics for name in metric)]
+    results = choose_results(drop_repeats(whole), conditions)
+    present = {name: str(value) for name, value in flatten_params(params).items()}
+    reference = tuple(against.split(",")) if against else tuple(present[name] for name in by)
+    rows = compare_results(results, by, list(dict.fromkeys((*metric, *COSTS))), reference)
+    if format is Format.CSV:
+        print_table(*tabulate_figures(rows, by), format)
+        return
+    print_table(*tabulate_means(rows, by, [*metric, *COSTS]), format)
+    if len(rows) > 1:
+        print(f"\nDifference to {', '.join(reference)} of runs that agree in all else: mean [95 % interval]\n")
+        print_table(*tabulate_differences(rows, by, metric), format)
+    for name, values in find_varying(results, by).items():
+        print(f"note: {name} varies ({', '.join(values)}); --where {name}=VALUE takes the runs of one value")
 
 
 @app.command()
@@ -131,36 +195,39 @@ def main() -> None:
         exit_with_message(error)
 
 
-def _write_rows(rows: "list[Row]") -> None:
-    import sys
-    from csv import writer
+def _collect_results(source: Source, tracking: "TrackingParams") -> "list[Result]":
+    from unroll.overview import list_runs
+    from unroll.records import list_records
+    from unroll.results import collect_from_records, collect_from_runs
+    from unroll.store import connect
 
-    table = writer(sys.stdout, lineterminator="\n")
-    table.writerow(("kind", "name", "cell", "git_macro_f1", "mlflow_macro_f1", "state", "run_id"))
-    for row in rows:
-        table.writerow(
-            (row.kind, row.name, row.cell, *map(_format_score, (row.git, row.mlflow)), row.state, row.run_id)
-        )
-
-
-def _print_rows(rows: "list[Row]") -> None:
-    import sys
-
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "name", "cell", "macro-F1: Git", "MLflow", "state", "run"):
-        table.add_column(name, no_wrap=True, justify="right" if name.endswith(("Git", "MLflow")) else "left")
-    for row in rows:
-        scores = (_format_score(score, digits=4) for score in (row.git, row.mlflow))
-        table.add_row(row.kind, row.name, row.cell, *scores, row.state, row.run_id)
-    # A run's id is cut where a terminal is narrow, but never in a file or pipe.
-    Console(width=None if sys.stdout.isatty() else 250).print(table)
+    if source is Source.MLFLOW:
+        results = collect_from_runs(connect(tracking.experiment))
+    else:
+        runs = list_runs(connect(tracking.experiment)) if tracking.enabled else []
+        results = collect_from_records(list_records(), runs)
+    if not results:
+        raise InputError(f"{source.value} has no results yet: `dvc exp run` makes one")
+    return results
 
 
-def _format_score(score: float, digits: int = 6) -> str:
+def _read_conditions(texts: list[str]) -> dict[str, str]:
+    """Read `NAME=VALUE`; a value may be written as in params.yaml or as `dvc exp run -S` takes it."""
+    from ruamel.yaml import YAML, YAMLError
+
+    conditions = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            conditions[name] = str(YAML(typ="safe", pure=True).load(value))
+        except YAMLError:
+            value = ""
+        if not value:
+            raise InputError(f"--where {text}: expected NAME=VALUE, as in --where model.pooling=max")
+    return conditions
+
+
+def _format_score(score: float, digits: int) -> str:
     return "" if math.isnan(score) else f"{score:.{digits}f}"
 
 

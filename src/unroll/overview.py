@@ -33,17 +33,32 @@ class Row:
 def list_rows(store: Store, records: list[Record]) -> list[Row]:
     """Return a row for each record, in their order, and one for each run that belongs to none of them."""
     with require_store(store.uri):
-        runs = _list_runs(store)
+        runs = list_runs(store)
     rows = [_pair(record, runs) for record in records]
     paired = {row.run_id for row in rows}
     return rows + [_describe_run(run) for run in runs if run.info.run_id not in paired]
 
 
+def find_run(record: Record, runs: "list[MlflowRun]") -> "MlflowRun | None":
+    """Return the run that dvc.lock of a branch or experiment leads to."""
+    same_model = [run for run in runs if record.model_md5 and run.data.tags.get(MODEL_MD5) == record.model_md5]
+    return choose_run(same_model, ignore_tracking(record.params), record.test_md5, record.name)
+
+
+def list_runs(store: Store) -> "list[MlflowRun]":
+    """Return all runs of the experiment, the newest first."""
+    runs, token = [], None
+    while True:
+        page = store.client.search_runs([store.experiment_id], page_token=token)
+        runs, token = runs + list(page), page.token
+        if not token:
+            return runs
+
+
 def _pair(record: Record, runs: "list[MlflowRun]") -> Row:
     cell = record.params.get("model.cell", "")
     git = record.metrics.get(MAIN_METRIC, math.nan)
-    same_model = [run for run in runs if record.model_md5 and run.data.tags.get(MODEL_MD5) == record.model_md5]
-    run = choose_run(same_model, ignore_tracking(record.params), record.test_md5, record.name)
+    run = find_run(record, runs)
     if not run:
         return Row(record.kind, record.name, cell, git, math.nan, "no run" if record.model_md5 else "no model", "")
     differences = tuple(_compare(record.metrics, run.data.metrics))
@@ -65,13 +80,3 @@ def _describe_run(run: "MlflowRun") -> Row:
     value = run.data.metrics.get(MAIN_METRIC, math.nan)
     cell, name = run.data.params.get("model.cell", ""), run.info.run_name or ""
     return Row("run", name, cell, math.nan, value, run.info.status.lower(), run.info.run_id)
-
-
-def _list_runs(store: Store) -> "list[MlflowRun]":
-    """Return all runs of the experiment, the newest first."""
-    runs, token = [], None
-    while True:
-        page = store.client.search_runs([store.experiment_id], page_token=token)
-        runs, token = runs + list(page), page.token
-        if not token:
-            return runs

@@ -26,6 +26,8 @@ class Record:
     metrics: dict[str, float]  # by their names in MLflow; empty if the commit has none
     model_md5: str
     test_md5: str
+    data_md5: str  # of data/raw
+    committed_at: int  # seconds since 1970
 
 
 def list_records() -> list[Record]:
@@ -48,6 +50,8 @@ def read_record(ref: str) -> Record:
         metrics=name_scores(scores, per_class) | name_training(summary) if is_whole else {},
         model_md5=outputs.get("models/model.safetensors", ""),
         test_md5=outputs.get("metrics/test.json", ""),
+        data_md5=outputs.get("data/raw", ""),
+        committed_at=int(_git("log", "-1", "--format=%ct", ref)),
     )
 
 

@@ -5,6 +5,7 @@ import io
 import json
 from itertools import product
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 from mlflow import MlflowClient
@@ -14,13 +15,6 @@ from conftest import Workspace
 from unroll.metric_names import name_scores
 
 pytestmark = pytest.mark.slow
-QUICK = ("-S", "train.epochs=2", "-S", "model.hidden_size=16")
-
-
-def wait_for_queue(workspace: Workspace) -> None:
-    """Ask DVC (which takes a second) until nothing is queued or running; pytest's time limit ends what never ends."""
-    while any(state in workspace.run("dvc", "queue", "status").stdout for state in ("Queued", "Running")):
-        pass
 
 
 def make_client(workspace: Workspace) -> MlflowClient:
@@ -36,19 +30,12 @@ def list_names(workspace: Workspace) -> list[str]:
     return sorted(workspace.run("dvc", "exp", "list", "--all-commits", "--name-only").stdout.split())
 
 
+def read_csv(workspace: Workspace, *command: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(workspace.run(*command, "--format", "csv").stdout)))
+
+
 def read_overview(workspace: Workspace) -> dict[str, dict[str, str]]:
-    return {row["name"]: row for row in csv.DictReader(io.StringIO(workspace.run("unroll", "runs", "--csv").stdout))}
-
-
-@pytest.fixture(scope="module")
-def grid(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = reproduced.copy_to(tmp_path_factory.mktemp("grid") / "repository")
-    workspace.forget_runs()
-    cells, seeds = ("-S", "model.cell=rnn,gru,lstm"), ("-S", "train.seed=1,2")
-    workspace.run("dvc", "exp", "run", "--queue", *cells, *seeds, *QUICK)
-    workspace.run("dvc", "queue", "start", "-j", "2")
-    wait_for_queue(workspace)
-    return workspace
+    return {row["name"]: row for row in read_csv(workspace, "unroll", "runs")}
 
 
 def test_each_experiment_has_its_finished_run_under_the_root(grid: Workspace) -> None:
@@ -109,6 +96,38 @@ def test_unroll_runs_flags_a_mismatch(grid: Workspace, tmp_path: Path) -> None:
     assert [line for line in result.stdout.splitlines() if name in line and "mismatch" in line]
     assert f"{name}: test/World/recall is " in result.stdout and "0.123 in MLflow" in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def test_unroll_compare_tells_the_same_of_runs_and_of_experiments(grid: Workspace) -> None:
+    command = ("unroll", "compare", "--where", "train.epochs=2", "--metric", "test/macro_f1", "--against", "gru")
+    of_runs, of_experiments = (read_csv(grid, *command, "--from", source) for source in ("mlflow", "dvc"))
+    assert of_runs == of_experiments  # seconds included
+    scores = {cell: [] for cell in ("gru", "lstm", "rnn")}
+    for run in sorted(list_runs(grid).values(), key=lambda run: run.data.params["train.seed"]):
+        scores[run.data.params["model.cell"]].append(run.data.metrics["test/macro_f1"])
+    for row, (cell, values) in zip(of_runs, scores.items(), strict=True):
+        assert (row["model.cell"], row["runs"], row["seeds"], row["pairs"]) == (cell, "2", "2", "2")
+        assert float(row["test/macro_f1 mean"]) == pytest.approx(mean(values))
+        assert float(row["test/macro_f1 sd"]) == pytest.approx(stdev(values))
+        assert float(row["seconds mean"]) > 0
+        if cell != "gru":
+            expected = mean(a - b for a, b in zip(values, scores["gru"], strict=True))
+            assert float(row["test/macro_f1 difference"]) == pytest.approx(expected)
+    parameters = {row["model.cell"]: float(row["parameters mean"]) for row in of_runs}
+    assert parameters["rnn"] < parameters["gru"] < parameters["lstm"]
+    table = grid.run(*command, "--format", "markdown").stdout
+    assert f"| gru | 2 | 2 | {mean(scores['gru']):.4f} ± {stdev(scores['gru']):.4f} |" in table
+
+
+def test_unroll_compare_names_what_it_cannot_find(grid: Workspace) -> None:
+    for arguments, message in (
+        (("--by", "model.cel"), "model.cel is a parameter of no result: did you mean model.cell?"),
+        (("--where", "model.cell=["), "--where model.cell=[: expected NAME=VALUE"),
+    ):
+        result = grid.run("unroll", "compare", *arguments, check=False)
+        assert result.returncode == 1
+        assert f"error: {message}" in result.stdout
+        assert "Traceback" not in result.stdout
 
 
 def test_dvc_shows_compares_applies_and_branches(grid: Workspace, tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""Results of several seeds beside each other: means, deviations, and paired differences with their intervals."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+from more_itertools import map_reduce
+from scipy import stats
+
+from unroll.errors import InputError
+from unroll.results import Result
+
+SEEDS = ("train.seed", "split.seed")
+CONFIDENCE = 0.95
+NOT_SET = "not set"  # by results that are older than the parameter
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean and sample standard deviation; NaN where there are too few values for it."""
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of the paired differences to the reference, and its interval; NaN where there are too few pairs for it."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """The results that share the values of the parameters by which is compared."""
+
+    values: tuple[str, ...]
+    runs: int
+    seeds: int
+    pairs: int  # results that have a counterpart among the reference's: one with the same other parameters and data
+    summaries: dict[str, Summary]  # of each metric
+    differences: dict[str, Difference]  # empty for the reference itself
+
+
+def drop_repeats(results: list[Result]) -> list[Result]:
+    """Keep the last of those results that have the same parameters and data; results: the oldest first."""
+    return list({_identify(result): result for result in results}.values())
+
+
+def choose_results(results: list[Result], conditions: dict[str, str]) -> list[Result]:
+    """Return the results whose parameters have these values.
+
+    Raises:
+        InputError: a parameter or a value is in none of the results.
+    """
+    for name, value in conditions.items():
+        require_known("parameter", [name], {name for result in results for name in result.params})
+        found = list_values(results, name)
+        if value not in found:
+            raise InputError(f"--where {name}={value}: no result has it, expected one of {', '.join(found)}")
+        results = [result for result in results if result.params.get(name, NOT_SET) == value]
+    return results
+
+
+def require_known(kind: str, names: list[str], known: set[str]) -> None:
+    """Raise InputError if a name is not among those of the results; kind: what it is a name of."""
+    for name in names:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(sorted(known))}"
+            raise InputError(f"{name} is a {kind} of no result: {hint}")
+
+
+def find_varying(results: list[Result], by: list[str]) -> dict[str, list[str]]:
+    """Return the parameters, other than `by` and seeds, in which results differ, each with its values."""
+    names = sorted({name for result in results for name in result.params} - {*by, *SEEDS})
+    values = {name: list_values(results, name) for name in names}
+    return {name: found for name, found in values.items() if len(found) > 1}
+
+
+def list_values(results: list[Result], name: str) -> list[str]:
+    """Return the values that a parameter has in the results; numbers in their order."""
+    return sorted({result.params.get(name, NOT_SET) for result in results}, key=_order)
+
+
+def compare_results(results: list[Result], by: list[str], metrics: list[str], reference: tuple[str, ...]) -> list[Row]:
+    """Return a row for each combination of values that the parameters `by` have, in their order.
+
+    reference: the values of the results that the others are compared with. Two results are a pair if they have the
+    same parameters but for `by`, and the same data. The interval of a mean difference of n pairs is that of
+    Student's t with n - 1 degrees of freedom (Student 1908, Biometrika): mean ± t · sd / √n.
+
+    Raises:
+        InputError: no result has the reference's values.
+    """
+    groups = map_reduce(results, lambda result: tuple(result.params.get(name, NOT_SET) for name in by))
+    if reference not in groups:
+        found = ", ".join(",".join(values) for values in sorted(groups))
+        raise InputError(f"--against {','.join(reference)}: no result has it, expected one of {found}")
+    counterparts = {_identify(result, by): result for result in groups[reference]}
+    rows = []
+    for values in sorted(groups, key=lambda values: list(map(_order, values))):
+        group = groups[values]
+        pairs = [(result, counterparts[key]) for result in group if (key := _identify(result, by)) in counterparts]
+        is_reference = values == reference
+        rows.append(
+            Row(
+                values,
+                runs=len(group),
+                seeds=len({tuple(result.params.get(seed) for seed in SEEDS) for result in group}),
+                pairs=len(pairs),
+                summaries={name: _summarize([result.metrics.get(name) for result in group]) for name in metrics},
+                differences={} if is_reference else {name: _subtract(pairs, name) for name in metrics},
+            )
+        )
+    return rows
+
+
+def _identify(result: Result, but_for: list[str] | tuple[str, ...] = ()) -> tuple:
+    """Return what two results have in common if they are of the same parameters, but for some, and data."""
+    return (result.data_md5, *sorted((name, value) for name, value in result.params.items() if name not in but_for))
+
+
+def _summarize(values: list[float | None]) -> Summary:
+    known = [value for value in values if value is not None]
+    mean = float(np.mean(known)) if known else np.nan
+    return Summary(mean, float(np.std(known, ddof=1)) if len(known) > 1 else np.nan)
+
+
+def _subtract(pairs: list[tuple[Result, Result]], name: str) -> Difference:
+    known = [(a.metrics[name], b.metrics[name]) for a, b in pairs if name in a.metrics and name in b.metrics]
+    summary = _summarize([a - b for a, b in known])
+    if len(known) < 2:
+        return Difference(summary.mean, np.nan, np.nan)
+    margin = stats.t.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * summary.sd / np.sqrt(len(known))
+    return Difference(summary.mean, float(summary.mean - margin), float(summary.mean + margin))
+
+
+def _order(value: str) -> tuple[bool, float, str]:
+    """Sort numbers by their size, and other values by the alphabet."""
+    try:
+        return False, float(value), value
+    except ValueError:
+        return True, 0.0, value
