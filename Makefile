@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint ui lock
+.PHONY: help setup repro test browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
@@ -19,14 +19,25 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check -r requirements.txt
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@# The pages of `dvc plots` then open without network.
+	@$(VENV)/bin/python -m unroll.plot_page .dvc/tmp/plots.html
+	@$(VENV)/bin/dvc config --local plots.html_template tmp/plots.html
 	@touch $@
 
 repro: setup  ## run the pipeline where something changed, then print the test metrics
 	dvc repro
 	@unroll metrics
 
-test: setup  ## run every test
+test: setup browser  ## run every test
 	python -m pytest
+
+# The tests of pages need Chromium and its driver; elsewhere than on Debian they say that they skipped, and why.
+browser:
+	@if ! command -v chromedriver > /dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		echo "Installing Chromium, for the tests of pages"; \
+		(apt-get update && apt-get install --yes --no-install-recommends chromium chromium-driver) > /dev/null 2>&1 || \
+		echo "Chromium could not be installed: the tests of pages say so"; \
+	fi
 
 lint: setup  ## check style
 	ruff check .

@@ -1,7 +1,7 @@
 """The commands a person types: `unroll predict`, `metrics`, `runs`, `compare` and `ui`."""
 
 import math
-import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +12,6 @@ from unroll.console import Format, print_table
 from unroll.errors import InputError, exit_with_message
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from unroll.inference import Classifier
     from unroll.params import TrackingParams
     from unroll.results import Result
@@ -61,7 +59,9 @@ def predict(
     elif input:
         if output is None:
             raise InputError("--input is given without --output: expected the CSV file to write the predictions to")
-        _predict_table(load_classifier(models), input, column, output)
+        from unroll.prediction_tables import predict_table
+
+        predict_table(load_classifier(models), input, column, output)
     else:
         raise InputError('nothing to classify: expected a text, as in `unroll predict "Shares fall"`, or --input FILE')
 
@@ -139,7 +139,14 @@ def compare(
     Two results are a pair if they have the same parameters, seeds included, but for those of --by. Intervals hold
     the mean difference with 95 % confidence (Student's t).
     """
-    from unroll.comparison import choose_results, compare_results, drop_repeats, find_varying, require_known
+    from unroll.comparison import (
+        choose_results,
+        compare_results,
+        drop_outdated,
+        drop_repeats,
+        find_varying,
+        require_known,
+    )
     from unroll.comparison_tables import tabulate_differences, tabulate_figures, tabulate_means
     from unroll.params import flatten_params, read_params
 
@@ -148,7 +155,7 @@ def compare(
     require_known("parameter", by, {name for result in found for name in result.params})
     require_known("metric", metric, {name for result in found for name in result.metrics})
     whole = [result for result in found if all(name in result.metrics for name in metric)]
-    results = choose_results(drop_repeats(whole), conditions)
+    results = choose_results(drop_repeats(drop_outdated(whole)), conditions)
     present = {name: str(value) for name, value in flatten_params(params).items()}
     reference = tuple(against.split(",")) if against else tuple(present[name] for name in by)
     rows = compare_results(results, by, list(dict.fromkeys((*metric, *COSTS))), reference)
@@ -160,31 +167,32 @@ def compare(
         print(f"\nDifference to {', '.join(reference)} of runs that agree in all else: mean [95 % interval]\n")
         print_table(*tabulate_differences(rows, by, metric), format)
     for name, values in find_varying(results, by).items():
-        print(f"note: {name} varies ({', '.join(values)}); --where {name}=VALUE takes the runs of one value")
+        print(
+            f"note: {name} varies ({', '.join(values)}); --where {name}=VALUE takes the runs of one value",
+            file=sys.stderr,
+        )
 
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000) -> None:
-    """Serve the MLflow UI on localhost, or tell the address of the server that MLFLOW_TRACKING_URI names."""
-    import sys
-
+    """Serve the MLflow UI on localhost and open it, or open the server that MLFLOW_TRACKING_URI names."""
     from unroll.files import find_root
     from unroll.params import read_params
     from unroll.store import connect, find_artifact_folder, is_server
-    from unroll.ui import save_view
+    from unroll.ui import describe_page, open_browser, serve_pages
 
     store = connect(read_params().tracking.experiment)
-    page = f"/#/experiments/{store.experiment_id}/runs?{save_view(store)}"
+    page = describe_page(store)
+
+    def announce(address: str) -> None:
+        print(f"MLflow UI: {address}{page}", flush=True)
+        open_browser(address + page)
+
     if is_server(store.uri):
-        print(f"MLflow UI: {store.uri.rstrip('/')}{page}")
+        announce(store.uri.rstrip("/"))
         return
-    _check_port_is_free(port)
-    print(f"MLflow UI: http://127.0.0.1:{port}{page} in a few seconds (stop it with Ctrl-C)", flush=True)
-    command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", store.uri]
-    command += ["--default-artifact-root", find_artifact_folder(find_root()).as_uri()]
-    # The server takes this process's place, so that Ctrl-C and signals reach it.
-    os.execv(sys.executable, [sys.executable, "-m", *command])
+    print("Starting MLflow (Ctrl-C stops it) ...", flush=True)
+    serve_pages(store, find_artifact_folder(find_root()), port, announce)
 
 
 def main() -> None:
@@ -240,45 +248,3 @@ def _print_predictions(classifier: "Classifier", texts: list[str]) -> None:
         print(ranking[0][1])
         for probability, name in ranking:
             print(f"  {name:<{width}}  {probability:.4f}")
-
-
-def _predict_table(classifier: "Classifier", source: Path, column: str, output: Path) -> None:
-    from tqdm import tqdm
-
-    from unroll.datasets import read_table
-    from unroll.files import replace_when_done
-
-    if output.suffix != ".csv":
-        raise InputError(f"--output {output}: expected a name that ends in .csv")
-    rows, empty = 0, 0
-    with replace_when_done(output) as temporary, tqdm(unit=" rows", desc="predict", disable=None) as progress:
-        for chunk in read_table(source, (column,)):
-            predictions = classifier.tabulate(chunk[column].tolist())
-            _refuse_clash(source, chunk, predictions)
-            table = chunk.join(predictions)
-            table.to_csv(temporary, mode="a", header=rows == 0, index=False, float_format="%.6f", lineterminator="\n")
-            rows += len(table)
-            empty += int((predictions["prediction"] == "").sum())
-            progress.update(len(table))
-    print(f"{rows:,} rows written to {output}")
-    if empty:
-        print(f"{empty:,} of them have no text: their predictions are left empty")
-
-
-def _refuse_clash(source: Path, table: "pd.DataFrame", predictions: "pd.DataFrame") -> None:
-    clash = [name for name in predictions.columns if name in table.columns]
-    if clash:
-        raise InputError(f"{source} has a column {clash[0]!r} already, which the output needs: rename it")
-
-
-def _check_port_is_free(port: int) -> None:
-    import socket
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise InputError(
-                f"port {port} is in use: choose another one with `unroll ui --port` or `make ui PORT=`"
-            ) from None

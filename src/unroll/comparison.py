@@ -49,6 +49,12 @@ def drop_repeats(results: list[Result]) -> list[Result]:
     return list({_identify(result): result for result in results}.values())
 
 
+def drop_outdated(results: list[Result]) -> list[Result]:
+    """Drop the results on data that has changed since under the same parameters; results: the oldest first."""
+    latest = {_describe_data(result): result.data_md5 for result in results if result.data_md5}
+    return [result for result in results if result.data_md5 in ("", latest.get(_describe_data(result)))]
+
+
 def choose_results(results: list[Result], conditions: dict[str, str]) -> list[Result]:
     """Return the results whose parameters have these values.
 
@@ -93,9 +99,11 @@ def compare_results(results: list[Result], by: list[str], metrics: list[str], re
     Student's t with n - 1 degrees of freedom (Student 1908, Biometrika): mean ± t · sd / √n.
 
     Raises:
-        InputError: no result has the reference's values.
+        InputError: no result has the reference's values, or results on different data would be averaged.
     """
     groups = map_reduce(results, lambda result: tuple(result.params.get(name, NOT_SET) for name in by))
+    for values, group in groups.items():
+        _require_same_data(values, group)
     if reference not in groups:
         found = ", ".join(",".join(values) for values in sorted(groups))
         raise InputError(f"--against {','.join(reference)}: no result has it, expected one of {found}")
@@ -121,6 +129,19 @@ def compare_results(results: list[Result], by: list[str], metrics: list[str], re
 def _identify(result: Result, but_for: list[str] | tuple[str, ...] = ()) -> tuple:
     """Return what two results have in common if they are of the same parameters, but for some, and data."""
     return (result.data_md5, *sorted((name, value) for name, value in result.params.items() if name not in but_for))
+
+
+def _describe_data(result: Result) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in result.params.items() if name.startswith("data.")))
+
+
+def _require_same_data(values: tuple[str, ...], group: list[Result]) -> None:
+    for name, found in find_varying(group, []).items():
+        if name.startswith("data."):
+            raise InputError(
+                f"the results of {', '.join(values)} are of different data ({name} is {' and '.join(found)}), which "
+                f"have no mean: add --where {name}={found[0]}, or --by {name}"
+            )
 
 
 def _summarize(values: list[float | None]) -> Summary:

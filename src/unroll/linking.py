@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it 
 
 TEST_MD5 = "test_md5"  # the tag that links a run to metrics/test.json in dvc.lock
 RESTORED = "restored"
+DESCRIPTION = "mlflow.note.content"  # what MLflow's page of a run begins with
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def log_evaluation(params: Params, splits: dict[str, Tokens], evaluation: Evalua
         for name in ("test.json", "per_class.json"):
             store.client.log_artifact(run_id, str(METRICS / name), "metrics")
         _add_experiment_name(store, run_id)
+        _describe(store, run_id, params, evaluation.scores)
         store.client.set_tag(run_id, TEST_MD5, compute_hash(METRICS / "test.json", "md5"))
 
 
@@ -120,6 +122,17 @@ def _add_experiment_name(store: Store, run_id: str) -> None:
     name = os.environ.get("DVC_EXP_NAME")
     if name and name not in names:
         store.client.set_tag(run_id, EXPERIMENTS, ", ".join([*names, name]))
+
+
+def _describe(store: Store, run_id: str, params: Params, scores: dict[str, float]) -> None:
+    """Give the run a line that its page begins with, unless somebody has written one there."""
+    run = store.client.get_run(run_id)
+    if DESCRIPTION not in run.data.tags:
+        val = run.data.metrics["best/val_macro_f1"]
+        text = (
+            f"{params.model.cell} on {params.data.dataset}: macro-F1 **{scores['macro_f1']:.4f}** on the test split, "
+        )
+        store.client.set_tag(run_id, DESCRIPTION, f"{text}{val:.4f} on the validation split")
 
 
 def _log_table(store: Store, run_id: str, table: pd.DataFrame, name: str) -> None:

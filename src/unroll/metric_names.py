@@ -4,34 +4,31 @@ from typing import Any
 
 
 def name_epoch(epoch: dict[str, float]) -> dict[str, float]:
-    """Name the figures of an epoch (a row of metrics/plots/history.csv): `train/loss`, `val/macro_f1`, …"""
-    return {_group(name): value for name, value in epoch.items() if name != "epoch"}
+    """Name the figures of an epoch, with the digits of metrics/plots/history.csv: `curve/train_loss`, …
+
+    One group, and an early one in the alphabet: MLflow's page of charts then shows the curves before the scores.
+    """
+    return {f"curve/{name}": float(f"{value:.6g}") for name, value in epoch.items() if name != "epoch"}
 
 
 def name_training(summary: dict[str, float]) -> dict[str, float]:
-    """Name metrics/train.json: `best/val_macro_f1`, `best/epoch`, …, `parameters`."""
+    """Name metrics/train.json, rounded as it is there: `best/val_macro_f1`, `best/epoch`, …, `parameters`."""
     best = {"best/epoch": summary["best_epoch"], "epochs": summary["epochs"], "parameters": summary["parameters"]}
-    return best | {f"best/{name}": value for name, value in summary.items() if name.startswith("val_")}
+    return best | {f"best/{name}": round(value, 6) for name, value in summary.items() if name.startswith("val_")}
 
 
 def name_scores(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str, float]:
     """Name metrics/test.json and metrics/per_class.json, rounded as they are there.
 
-    `test/macro_f1`, …; `test/macro_precision`, `test/weighted_f1`, …; `test/World/f1`, …
+    `test/macro_f1`, …; `test/macro_precision`, `test/weighted_f1`, …; `test/World/f1`, … The support of a class is
+    a fact of the data, and the same for every model.
     """
     named = {f"test/{name}": value for name, value in scores.items()}
     for average in ("macro", "weighted"):
         named |= {f"test/{average}_{name}": value for name, value in per_class[average].items()}
     for class_name, values in per_class["classes"].items():
-        named |= {f"test/{_allow(class_name)}/{name}": value for name, value in values.items()}
+        named |= {f"test/{_allow(class_name)}/{name}": value for name, value in values.items() if name != "support"}
     return {name: round(value, 6) for name, value in named.items()}
-
-
-def _group(name: str) -> str:
-    for prefix in ("train", "val"):
-        if name.startswith(prefix + "_"):
-            return name.replace("_", "/", 1)
-    return f"train/{name}"
 
 
 def _allow(name: str) -> str:

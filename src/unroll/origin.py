@@ -60,7 +60,7 @@ def describe_splits(splits: dict[str, Tokens], params: Params) -> "list[DatasetI
         DatasetInput(
             Dataset(
                 name=f"{params.data.dataset} {split}",
-                digest=digest_tokens(tokens),
+                digest=digest_tokens(tokens)[:8],  # as long as MLflow's own
                 source_type="local",
                 source=json.dumps({"uri": f"data/splits/{split}.parquet"}),
                 schema=json.dumps({"mlflow_colspec": schema}),

@@ -78,7 +78,9 @@ def register_model(
         known = _list_versions(client, name)
         if not any(tags.items() <= found.tags.items() for found in known):
             tags = dict(tags) | {"val_rows": standing.val_rows, "val_macro_f1": f"{standing.val_macro_f1:.6f}"}
-            made = client.create_model_version(name, f"models:/{model_id}", run_id, tags, model_id=model_id)
+            about = f"{tags['cell']}, validation macro-F1 {standing.val_macro_f1:.4f}"
+            source = f"models:/{model_id}"
+            made = client.create_model_version(name, source, run_id, tags, description=about, model_id=model_id)
             # So that the model's own page shows where it is registered, as after `mlflow.register_model`.
             link = json.dumps([{"name": name, "version": made.version}])
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})

@@ -61,7 +61,7 @@ class TrainingRun:
         epochs = f"the epochs from {first} on, " if first else ""
         # It may be back, so this is tried also where it was lost before.
         with self._tolerate(f"its run lacks {epochs}scores and model; the next evaluation logs them to another one"):
-            self._waiting += make_metrics({"seconds": seconds})
+            self._waiting += make_metrics({"seconds": round(seconds, 2)})
             self._send()
             log_training(self._store, self._id, params, val, summary)
             self.is_lost = False

@@ -1,9 +1,21 @@
-"""The columns that MLflow's page of runs opens with."""
+"""MLflow's pages: served on this machine, and opened on this experiment with useful columns."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlencode
 
+import requests
+
+from unroll.errors import InputError
 from unroll.store import Store
 
 VIEW = "unroll"
@@ -19,9 +31,69 @@ COLUMNS = {  # MLflow's name of a column → its width in pixels; in this order
     "attributes.`Dataset`": 300,
 }
 ORDER = "metrics.`test/macro_f1`"
+# The server's jobs are for language models; its news are about itself. Its errors are printed.
+QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
 
 
-def save_view(store: Store) -> str:
+def serve_pages(store: Store, artifacts: Path, port: int, announce: Callable[[str], None]) -> None:
+    """Serve MLflow on this machine until Ctrl-C; call `announce` with the address when it answers.
+
+    Raises:
+        InputError: the port is in use, or the server ended by itself.
+    """
+    _check_port_is_free(port)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", store.uri, "--registry-store-uri", store.uri]
+    command += ["--default-artifact-root", artifacts.as_uri(), "--uvicorn-opts", "--log-level warning"]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server is stopped, too
+    # In a group of its own, because it answers Ctrl-C with a traceback.
+    server = subprocess.Popen(command, env=os.environ | QUIET, stdout=subprocess.DEVNULL, process_group=0)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        while server.poll() is None and not _answers(address):
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=0.2)
+        if server.poll() is None:
+            announce(address)
+        raise InputError(f"MLflow's server ended with code {server.wait()}: what it said stands above")
+    except KeyboardInterrupt:
+        print()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def open_browser(address: str) -> None:
+    """Open a page in the browser of the person who sits here, if there is one: not in a script, not over ssh."""
+    has_desktop = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.stdout.isatty() and has_desktop:
+        webbrowser.open(address)
+
+
+def describe_page(store: Store) -> str:
+    """Return the path of the page that lists the experiment's runs, and save the view that it opens with."""
+    return f"/#/experiments/{store.experiment_id}/runs?{_save_view(store)}"
+
+
+def _check_port_is_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise InputError(
+                f"port {port} is in use: choose another one with `unroll ui --port` or `make ui PORT=`"
+            ) from None
+
+
+def _answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/health", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def _save_view(store: Store) -> str:
     """Save the columns and their order as a view of the experiment; return what a page's address needs to open it.
 
     MLflow's pages keep the views that people share as tags of the experiment; this is one of them.

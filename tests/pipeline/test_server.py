@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,15 +12,9 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from conftest import Workspace, make_environment
+from conftest import Workspace, find_free_port, make_environment
 
 pytestmark = pytest.mark.slow
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager
@@ -91,6 +84,6 @@ def test_a_server_lost_in_training_costs_nothing(quick_workspace: Workspace, tmp
     with serve(tmp_path, port):
         workspace.run("python", "-m", "unroll.stages.evaluate", MLFLOW_TRACKING_URI=uri)
         lost, whole = sorted(MlflowClient(tracking_uri=uri).search_runs(["1"]), key=lambda run: run.info.start_time)
-    assert (lost.info.status, "val/loss" in lost.data.metrics) == ("KILLED", False)
+    assert (lost.info.status, "curve/val_loss" in lost.data.metrics) == ("KILLED", False)
     assert (whole.info.status, whole.data.tags["restored"]) == ("FINISHED", "true")
-    assert {"val/loss", "best/val_macro_f1", "test/macro_f1"} <= set(whole.data.metrics)
+    assert {"curve/val_loss", "best/val_macro_f1", "test/macro_f1"} <= set(whole.data.metrics)

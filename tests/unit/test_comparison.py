@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from unroll.comparison import choose_results, compare_results, drop_repeats, find_varying
+from unroll.comparison import choose_results, compare_results, drop_outdated, drop_repeats, find_varying
 from unroll.comparison_tables import tabulate_differences, tabulate_figures, tabulate_means
 from unroll.errors import InputError
 from unroll.results import Result
@@ -80,6 +80,21 @@ def test_several_parameters_at_once() -> None:
 def test_of_repeated_results_the_last_counts() -> None:
     results = [make_result("gru", 1, 0.5), make_result("gru", 1, 0.6), make_result("gru", 1, 0.7, data="other")]
     assert [result.metrics[F1] for result in drop_repeats(results)] == [0.6, 0.7]
+
+
+def test_results_on_other_data_are_never_averaged() -> None:
+    results = [make_result("gru", seed, 0.5, data__dataset=name) for seed, name in enumerate(("sample", "ag_news"))]
+    with pytest.raises(InputError, match=r"gru are of different data \(data.dataset is ag_news and sample\).*--where"):
+        compare_results(results, ["model.cell"], [F1], ("gru",))
+    rows = compare_results(results, ["data.dataset"], [F1], ("sample",))
+    assert [row.runs for row in rows] == [1, 1]
+
+
+def test_results_on_data_that_has_changed_since_are_dropped() -> None:
+    first, second = make_result("gru", 1, 0.5, data="before"), make_result("gru", 2, 0.6, data="after")
+    elsewhere = make_result("gru", 3, 0.7, data="before", data__text="title")
+    unknown = make_result("gru", 4, 0.8, data="")
+    assert drop_outdated([first, elsewhere, second, unknown]) == [elsewhere, second, unknown]
 
 
 def test_conditions_choose_and_name_what_there_is() -> None:
