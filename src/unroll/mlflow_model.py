@@ -19,8 +19,11 @@ class HeadlineModel(PythonModel):
         """Return the columns `prediction` and `probability_CLASS` that `unroll predict --output` writes.
 
         model_input: one column of texts, of any name. MLflow makes it of the list, array or series that it is given.
+        The row of a text that has no prediction holds None.
         """
-        return self.classifier.tabulate(model_input.iloc[:, 0].tolist())
+        table = self.classifier.tabulate(model_input.iloc[:, 0].tolist())
+        # JSON has no NaN: one would make the whole answer of `mlflow models serve` unreadable for strict programs.
+        return table.astype(object).where(table.notna(), None) if table.isna().any(axis=None) else table
 
 
 mlflow.models.set_model(HeadlineModel())

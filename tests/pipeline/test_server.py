@@ -1,63 +1,130 @@
 """A tracking server: a real one, with a database of its own, and artifacts that go through it."""
 
+import csv
+import io
+import json
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 import mlflow
 import pandas as pd
 import pytest
+import requests
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
-from conftest import Workspace, find_free_port, make_environment
+from conftest import Workspace, find_free_port, make_environment, run_grid
+from unroll.inference import load_classifier
 
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def serve(folder: Path, port: int) -> Iterator[int]:
-    """Serve MLflow from `folder`; yield the server's process group."""
-    command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "artifacts"]
+def start_server(folder: Path, *command: str, **environment: str) -> Iterator[int]:
+    """Run a server of MLflow's in `folder` until the block is left; yield its process group when it answers."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    server = subprocess.Popen(command, cwd=folder, env=make_environment(), start_new_session=True, **pipes)
+    variables = make_environment() | environment
+    server = subprocess.Popen(command, cwd=folder, env=variables, start_new_session=True, **pipes)
     try:
         assert any("Uvicorn running on" in line for line in server.stdout)
+        # Somebody has to read what it prints, or it stops when the pipe is full.
+        Thread(target=server.stdout.read, daemon=True).start()
         yield server.pid
     finally:
-        stop(server.pid)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait()
 
 
-def stop(group: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+def serve(folder: Path, port: int) -> AbstractContextManager[int]:
+    """Serve tracking and registry, with a database and artifacts of the server's own."""
+    command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
+    stores = ["--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "artifacts"]
+    return start_server(folder, *command, *stores)
 
 
-def test_runs_and_models_go_through_the_server(
-    reproduced: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from unroll.inference import load_classifier
+def post(url: str, texts: list[str]) -> list[dict[str, str | float | None]]:
+    """Return what a served model answers, read as strictly as other languages read JSON."""
+    answer = requests.post(url, json={"inputs": texts}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return json.loads(answer.text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))["predictions"]
 
+
+def test_the_champion_answers_raw_headlines_over_http(reproduced: Workspace, tmp_path: Path) -> None:
+    texts = ["Shares fall on profit warning", "Striker scores twice in <b>cup</b> final", "!"]
+    port = find_free_port()
+    command = ("mlflow", "models", "serve", "--env-manager", "local", "--model-uri", "models:/headlines@champion")
+    uri = f"sqlite:///{reproduced.path / 'mlflow.db'}"
+    with start_server(tmp_path, *command, "--port", str(port), MLFLOW_TRACKING_URI=uri):
+        answers = post(f"http://127.0.0.1:{port}/invocations", texts)
+    expected = load_classifier(reproduced.path / "models").tabulate(texts)
+    assert list(answers[0]) == list(expected.columns)
+    assert pd.DataFrame(answers[:2]).equals(expected[:2].astype(dict.fromkeys(expected.columns[1:], float)))
+    assert list(answers[2].values()) == ["", None, None, None, None]
+
+
+def test_the_link_holds_over_a_server(reproduced: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue, the cases of docs/tracking.md, the commands and the champion, as with the repository's database."""
     workspace, port = reproduced.copy_to(tmp_path / "repository"), find_free_port()
     workspace.forget_runs()
     uri = f"http://127.0.0.1:{port}"
+    client = MlflowClient(tracking_uri=uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+
+    def run(*command: str) -> str:
+        return workspace.run(*command, MLFLOW_TRACKING_URI=uri).stdout
+
+    def list_runs() -> dict[str, Run]:
+        return {run.info.run_name: run for run in client.search_runs(["1"])}
+
+    def read_csv(*command: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(run(*command, "--format", "csv"))))
+
     with serve(tmp_path, port):
-        command = ("dvc", "exp", "run", "--temp", "--name", "afar", "-S", "train.epochs=1")
-        workspace.run(*command, MLFLOW_TRACKING_URI=uri)
-        (run,) = MlflowClient(tracking_uri=uri).search_runs(["1"])
-        assert (run.info.run_name, run.info.status) == ("afar", "FINISHED")
-        shown = workspace.run("unroll", "runs", MLFLOW_TRACKING_URI=uri).stdout
-        assert [line.split()[-2:] for line in shown.splitlines() if "afar" in line] == [["finished", run.info.run_id]]
-        workspace.run("dvc", "exp", "apply", "afar")
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        model = mlflow.pyfunc.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
+        run_grid(workspace, "-S", "model.cell=rnn,gru,lstm", "-S", "train.seed=1,2", MLFLOW_TRACKING_URI=uri)
+        names = workspace.run("dvc", "exp", "list", "--all-commits", "--name-only").stdout.split()
+        runs = list_runs()
+        assert (len(names), sorted(runs)) == (6, sorted(names))
+        assert {run.info.status for run in runs.values()} == {"FINISHED"}
+        best = max(runs.values(), key=lambda run: run.data.metrics["best/val_macro_f1"])
+        champion = client.get_model_version_by_alias("headlines", "champion")
+        assert champion.tags["model_md5"] == best.data.tags["model_md5"]
+        compare = ("unroll", "compare", "--where", "train.epochs=2", "--against", "gru")
+        assert read_csv(*compare, "--from", "mlflow") == read_csv(*compare, "--from", "dvc")
+
+        # An experiment that was done before: the same run, with both names.
+        first = best.info.run_name
+        changes = tuple(
+            argument
+            for name in ("model.cell", "train.seed", "train.epochs", "model.hidden_size")
+            for argument in ("-S", f"{name}={best.data.params[name]}")
+        )
+        run("dvc", "exp", "run", "--temp", "--name", "again", *changes)
+        assert (len(list_runs()), list_runs()[first].data.tags["dvc.experiments"]) == (6, f"{first}, again")
+        # Evaluated in another way: a run of its own, and the old one as it was.
+        run("dvc", "exp", "run", "--temp", "--name", "bins", *changes, "-S", "evaluate.calibration_bins=5")
+        after = list_runs()
+        assert (len(after), after["bins"].data.tags["restored"]) == (7, "true")
+        assert after[first].data.metrics == best.data.metrics
+        # Trained again by force: a second run of the same model.
+        workspace.run("dvc", "exp", "apply", first)
+        run("dvc", "repro", "--force", "--single-item", "train")
+        run("dvc", "repro", "--force", "--single-item", "evaluate")
+        md5s = [run.data.tags["model_md5"] for run in client.search_runs(["1"])]
+        assert (len(md5s), md5s.count(best.data.tags["model_md5"])) == (8, 3)
+
+        rows = {row["name"]: row for row in read_csv("unroll", "runs")}
+        assert all(rows[name]["state"] == "finished" for name in (*names, "again", "bins"))
+        assert all(rows[name]["git_macro_f1"] == rows[name]["mlflow_macro_f1"] for name in names)
         texts = ["Shares fall on profit warning", "Striker scores twice"]
+        model = mlflow.pyfunc.load_model("models:/headlines@champion")
         pd.testing.assert_frame_equal(model.predict(texts), load_classifier(workspace.path / "models").tabulate(texts))
-        assert f"MLflow UI: {uri}/#/experiments/1" in workspace.run("unroll", "ui", MLFLOW_TRACKING_URI=uri).stdout
+        assert f"MLflow UI: {uri}/#/experiments/1" in run("unroll", "ui")
     assert not (workspace.path / "mlflow.db").exists()
     assert not (workspace.path / "mlartifacts").exists()
     assert (tmp_path / "artifacts").is_dir()
