@@ -19,6 +19,8 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
+QUEUE_GRID = "dvc exp run --queue -S model.cell=rnn,gru,lstm -S train.seed=1,2"
+START_QUEUE = "dvc queue start -j 2"
 REAL_DATA = ROOT.parent / "shared" / "data"
 
 
@@ -126,10 +128,10 @@ def build_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Calla
 
 
 def run_grid(workspace: Workspace, *changes: str, **environment: str) -> None:
-    """Run short experiments through DVC's queue, two at a time, and wait for their end."""
+    """Run the README's six experiments, made short, through DVC's queue, and wait for their end."""
     quick = ("-S", "train.epochs=2", "-S", "model.hidden_size=16")
-    workspace.run("dvc", "exp", "run", "--queue", *changes, *quick)
-    workspace.run("dvc", "queue", "start", "-j", "2", **environment)
+    workspace.run(*QUEUE_GRID.split(), *quick, *changes)
+    workspace.run(*START_QUEUE.split(), **environment)
     # Asked again and again, but only with the time that the experiments leave; pytest ends what never ends.
     while any(state in workspace.run("nice", "dvc", "queue", "status").stdout for state in ("Queued", "Running")):
         pass
@@ -180,7 +182,7 @@ def grid(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wor
     def build(path: Path) -> Workspace:
         workspace = reproduced.copy_to(path)
         workspace.forget_runs()
-        run_grid(workspace, "-S", "model.cell=rnn,gru,lstm", "-S", "train.seed=1,2")
+        run_grid(workspace)
         return workspace
 
     return build_once(tmp_path_factory, "grid", build)

@@ -127,7 +127,9 @@ def compare(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(help="Value of --by that others are compared with, by default that of params.yaml."),
+        typer.Option(
+            help="Value of --by that the others are compared with; by default that of params.yaml, if a result has it."
+        ),
     ] = None,
     source: Annotated[
         Source, typer.Option("--from", help="MLflow's runs, or Git's branches and DVC experiments.")
@@ -140,6 +142,7 @@ def compare(
     the mean difference with 95 % confidence (Student's t).
     """
     from unroll.comparison import (
+        choose_reference,
         choose_results,
         compare_results,
         drop_outdated,
@@ -157,7 +160,7 @@ def compare(
     whole = [result for result in found if all(name in result.metrics for name in metric)]
     results = choose_results(drop_repeats(drop_outdated(whole)), conditions)
     present = {name: str(value) for name, value in flatten_params(params).items()}
-    reference = tuple(against.split(",")) if against else tuple(present[name] for name in by)
+    reference = tuple(against.split(",")) if against else choose_reference(results, by, present)
     rows = compare_results(results, by, list(dict.fromkeys((*metric, *COSTS))), reference)
     if format is Format.CSV:
         print_table(*tabulate_figures(rows, by), format)

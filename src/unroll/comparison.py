@@ -79,6 +79,13 @@ def require_known(kind: str, names: list[str], known: set[str]) -> None:
             raise InputError(f"{name} is a {kind} of no result: {hint}")
 
 
+def choose_reference(results: list[Result], by: list[str], present: dict[str, str]) -> tuple[str, ...]:
+    """Return the values that the others are compared with: the present ones if results have them, or the first."""
+    found = sorted({_read_values(result, by) for result in results}, key=lambda values: list(map(_order, values)))
+    wanted = tuple(present.get(name, NOT_SET) for name in by)
+    return wanted if wanted in found else found[0]
+
+
 def find_varying(results: list[Result], by: list[str]) -> dict[str, list[str]]:
     """Return the parameters, other than `by` and seeds, in which results differ, each with its values."""
     names = sorted({name for result in results for name in result.params} - {*by, *SEEDS})
@@ -101,7 +108,7 @@ def compare_results(results: list[Result], by: list[str], metrics: list[str], re
     Raises:
         InputError: no result has the reference's values, or results on different data would be averaged.
     """
-    groups = map_reduce(results, lambda result: tuple(result.params.get(name, NOT_SET) for name in by))
+    groups = map_reduce(results, lambda result: _read_values(result, by))
     for values, group in groups.items():
         _require_same_data(values, group)
     if reference not in groups:
@@ -124,6 +131,10 @@ def compare_results(results: list[Result], by: list[str], metrics: list[str], re
             )
         )
     return rows
+
+
+def _read_values(result: Result, by: list[str]) -> tuple[str, ...]:
+    return tuple(result.params.get(name, NOT_SET) for name in by)
 
 
 def _identify(result: Result, but_for: list[str] | tuple[str, ...] = ()) -> tuple:

@@ -45,7 +45,8 @@ def serve_pages(store: Store, artifacts: Path, port: int, announce: Callable[[st
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", store.uri, "--registry-store-uri", store.uri]
     command += ["--default-artifact-root", artifacts.as_uri(), "--uvicorn-opts", "--log-level warning"]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server is stopped, too
+    for name in (signal.SIGINT, signal.SIGTERM):  # so that the server is stopped, too
+        signal.signal(name, signal.default_int_handler)
     # In a group of its own, because it answers Ctrl-C with a traceback.
     server = subprocess.Popen(command, env=os.environ | QUIET, stdout=subprocess.DEVNULL, process_group=0)
     try:

@@ -48,6 +48,7 @@ def test_each_experiment_has_its_finished_run_under_the_root(grid: Workspace) ->
     for name, run in runs.items():
         assert run.info.status == "FINISHED"
         assert (run.data.tags["dvc.experiments"], run.data.tags["dvc.baseline"]) == (name, baseline)
+        assert (run.data.tags["git.dirty"], run.data.tags["git.changed"]) == ("true", "params.yaml")
         artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
         assert artifacts.is_relative_to(grid.path / "mlartifacts")
         assert (artifacts / "confusion_matrix.png").is_file()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Workspace
+from conftest import QUEUE_GRID, ROOT, START_QUEUE, Workspace
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -45,10 +45,15 @@ def test_the_gate_calls_the_readmes_test_command() -> None:
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("make test")
 
 
+def test_the_queue_is_run_by_the_fixture_of_the_grid() -> None:
+    assert {QUEUE_GRID, START_QUEUE} <= set(COMMANDS)
+
+
 @pytest.mark.slow
 def test_the_other_commands_run(quick_workspace: Workspace) -> None:
     outputs = {}
-    for number, command in enumerate(command for command in COMMANDS if command.split()[0] in ("git", "dvc", "unroll")):
+    commands = [command for command in COMMANDS if command not in (QUEUE_GRID, START_QUEUE)]
+    for number, command in enumerate(command for command in commands if command.split()[0] in ("git", "dvc", "unroll")):
         if number == 1:
             quick_workspace.change("cell: gru", "cell: rnn")  # as the text before the second command says
         outputs[number, command] = quick_workspace.run("bash", "-c", command).stdout
@@ -57,6 +62,7 @@ def test_the_other_commands_run(quick_workspace: Workspace) -> None:
     assert "Running stage 'train'" in texts[1] and "Running stage 'tokenize'" not in texts[1]
     assert "macro_f1" in texts[2]
     (shown,) = [text for (_, command), text in outputs.items() if command.startswith("dvc exp show")]
+    assert max(map(len, shown.splitlines())) <= 80  # it fits a terminal
     for part in ("try-lstm", "try-mean", "macro_f1", "val_macro_f1", "model.cell", "model.pooling"):
         assert part in shown
     # Each experiment differs from the commit by what its command says, and by nothing of the one before.

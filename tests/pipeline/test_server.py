@@ -86,10 +86,10 @@ def test_the_link_holds_over_a_server(reproduced: Workspace, tmp_path: Path, mon
         return list(csv.DictReader(io.StringIO(run(*command, "--format", "csv"))))
 
     with serve(tmp_path, port):
-        run_grid(workspace, "-S", "model.cell=rnn,gru,lstm", "-S", "train.seed=1,2", MLFLOW_TRACKING_URI=uri)
+        run_grid(workspace, "-S", "train.seed=1", MLFLOW_TRACKING_URI=uri)
         names = workspace.run("dvc", "exp", "list", "--all-commits", "--name-only").stdout.split()
         runs = list_runs()
-        assert (len(names), sorted(runs)) == (6, sorted(names))
+        assert (len(names), sorted(runs)) == (3, sorted(names))
         assert {run.info.status for run in runs.values()} == {"FINISHED"}
         best = max(runs.values(), key=lambda run: run.data.metrics["best/val_macro_f1"])
         champion = client.get_model_version_by_alias("headlines", "champion")
@@ -105,18 +105,18 @@ def test_the_link_holds_over_a_server(reproduced: Workspace, tmp_path: Path, mon
             for argument in ("-S", f"{name}={best.data.params[name]}")
         )
         run("dvc", "exp", "run", "--temp", "--name", "again", *changes)
-        assert (len(list_runs()), list_runs()[first].data.tags["dvc.experiments"]) == (6, f"{first}, again")
+        assert (len(list_runs()), list_runs()[first].data.tags["dvc.experiments"]) == (3, f"{first}, again")
         # Evaluated in another way: a run of its own, and the old one as it was.
         run("dvc", "exp", "run", "--temp", "--name", "bins", *changes, "-S", "evaluate.calibration_bins=5")
         after = list_runs()
-        assert (len(after), after["bins"].data.tags["restored"]) == (7, "true")
+        assert (len(after), after["bins"].data.tags["restored"]) == (4, "true")
         assert after[first].data.metrics == best.data.metrics
         # Trained again by force: a second run of the same model.
         workspace.run("dvc", "exp", "apply", first)
         run("dvc", "repro", "--force", "--single-item", "train")
         run("dvc", "repro", "--force", "--single-item", "evaluate")
         md5s = [run.data.tags["model_md5"] for run in client.search_runs(["1"])]
-        assert (len(md5s), md5s.count(best.data.tags["model_md5"])) == (8, 3)
+        assert (len(md5s), md5s.count(best.data.tags["model_md5"])) == (5, 3)
 
         rows = {row["name"]: row for row in read_csv("unroll", "runs")}
         assert all(rows[name]["state"] == "finished" for name in (*names, "again", "bins"))

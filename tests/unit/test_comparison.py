@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from unroll.comparison import choose_results, compare_results, drop_outdated, drop_repeats, find_varying
+from unroll.comparison import (
+    choose_reference,
+    choose_results,
+    compare_results,
+    drop_outdated,
+    drop_repeats,
+    find_varying,
+)
 from unroll.comparison_tables import tabulate_differences, tabulate_figures, tabulate_means
 from unroll.errors import InputError
 from unroll.results import Result
@@ -80,6 +87,12 @@ def test_several_parameters_at_once() -> None:
 def test_of_repeated_results_the_last_counts() -> None:
     results = [make_result("gru", 1, 0.5), make_result("gru", 1, 0.6), make_result("gru", 1, 0.7, data="other")]
     assert [result.metrics[F1] for result in drop_repeats(results)] == [0.6, 0.7]
+
+
+def test_the_reference_is_what_params_yaml_says_if_there_are_results_of_it() -> None:
+    results = make_grid(gru=[0.5], rnn=[0.4])
+    assert choose_reference(results, ["model.cell"], {"model.cell": "rnn"}) == ("rnn",)
+    assert choose_reference(results, ["model.cell"], {"model.cell": "lstm"}) == ("gru",)
 
 
 def test_results_on_other_data_are_never_averaged() -> None:
