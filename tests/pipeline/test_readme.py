@@ -63,7 +63,7 @@ def test_the_other_commands_run(quick_workspace: Workspace) -> None:
     assert "macro_f1" in texts[2]
     (shown,) = [text for (_, command), text in outputs.items() if command.startswith("dvc exp show")]
     assert max(map(len, shown.splitlines())) <= 80  # it fits a terminal
-    for part in ("try-lstm", "try-mean", "macro_f1", "val_macro_f1", "model.cell", "model.pooling"):
+    for part in ("try-lstm", "try-mean", "macro_f1", "log_loss", "model.cell", "model.pooling"):
         assert part in shown
     # Each experiment differs from the commit by what its command says, and by nothing of the one before.
     (line,) = [line for line in shown.splitlines() if "try-mean" in line]
