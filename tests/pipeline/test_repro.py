@@ -7,7 +7,7 @@ import pytest
 from conftest import Workspace, set_params
 
 pytestmark = pytest.mark.slow
-ALL = ["download", "preprocess", "split", "tokenize", "train", "evaluate"]
+ALL = ["download", "preprocess", "split", "tokenize", "baseline", "train", "evaluate"]
 
 
 def read_json(workspace: Workspace, name: str):
@@ -69,7 +69,7 @@ def test_metrics_and_plots_can_be_shown_and_compared(workspace: Workspace) -> No
         ("text_column: text", "text_column: headline", ["preprocess"]),  # the sample has columns of its own
         ("numbers: keep", "numbers: mask", ALL[1:]),
         ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize", ALL[2:]),
-        ("max_tokens: 64", "max_tokens: 6", ALL[3:]),
+        ("max_tokens: 64", "max_tokens: 6", ["tokenize", "train", "evaluate"]),
         ("cell: gru", "cell: rnn", ["train", "evaluate"]),
         ("experiment: headlines", "experiment: other", []),
     ],
@@ -97,6 +97,23 @@ def test_a_changed_headline_reruns_everything(quick_workspace: Workspace) -> Non
         file.write("Entirely new headline about a football match,Sports\n")
     assert quick_workspace.stages_run("dvc", "repro") == ALL
     assert read_json(quick_workspace, "metrics/data.json")["rows_out"] == 2881
+
+
+def test_network_and_baseline_are_scored_on_the_same_rows(quick_workspace: Workspace) -> None:
+    scores, baseline, comparison = (
+        read_json(quick_workspace, f"metrics/{name}.json") for name in ("test", "baseline", "comparison")
+    )
+    assert set(scores) <= set(baseline)
+    assert baseline["macro_f1"] == comparison["baseline_macro_f1"] > 0.6
+    assert comparison["difference"] == pytest.approx(scores["macro_f1"] - baseline["macro_f1"], abs=2e-6)
+    assert comparison["low"] < comparison["difference"] < comparison["high"]
+    predictions = quick_workspace.path / "metrics" / "baseline.csv"
+    lines = predictions.read_text().splitlines()
+    assert len(lines) == 433
+    predictions.write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
+    result = quick_workspace.run("python", "-m", "unroll.stages.evaluate", check=False, PYTHONPATH="src")
+    assert result.returncode == 1
+    assert result.stdout.startswith("error: metrics/baseline.csv is not of the test rows in data/tokens")
 
 
 def test_training_again_gives_the_same_bytes(quick_workspace: Workspace) -> None:

@@ -31,10 +31,13 @@ def list_runs(workspace: Workspace) -> list[Run]:
 
 def flatten_scores(workspace: Workspace) -> dict[str, float]:
     """Return what stands in metrics/test.json and metrics/per_class.json under MLflow's names."""
-    scores, per_class = (
-        json.loads((workspace.path / f"metrics/{name}.json").read_text()) for name in ("test", "per_class")
+    scores, per_class, comparison = (
+        json.loads((workspace.path / f"metrics/{name}.json").read_text())
+        for name in ("test", "per_class", "comparison")
     )
     named = {f"test/{name}": value for name, value in scores.items()}
+    named |= {"test/over_baseline": comparison["difference"]}
+    named |= {f"test/over_baseline_{end}": comparison[end] for end in ("low", "high")}
     for average in ("macro", "weighted"):
         named |= {f"test/{average}_{name}": value for name, value in per_class[average].items()}
     classes = per_class["classes"].items()
@@ -250,7 +253,7 @@ def test_a_forced_training_is_a_run_of_its_own_with_system_metrics_when_asked(wo
 def test_another_way_to_evaluate_is_a_run_of_its_own(workspace: Workspace) -> None:
     (first,) = list_runs(workspace)
     command = ("dvc", "exp", "run", "--name", "bins", "-S", "evaluate.calibration_bins=5")
-    assert workspace.stages_run(*command) == ["evaluate"]
+    assert workspace.stages_run(*command) == ["baseline", "evaluate"]  # their scores stay comparable
     again, second = list_runs(workspace)
     assert again.data.to_dictionary() == first.data.to_dictionary()
     assert (second.info.run_name, second.data.tags["restored"]) == ("bins", "true")

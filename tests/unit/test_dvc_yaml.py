@@ -9,7 +9,7 @@ from imports import PACKAGE, find_modules
 
 ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-NAMES = ["download", "preprocess", "split", "tokenize", "train", "evaluate"]
+NAMES = ["download", "preprocess", "split", "tokenize", "baseline", "train", "evaluate"]
 
 
 def test_the_stages_are_those_of_the_package() -> None:
@@ -53,7 +53,9 @@ def test_metrics_are_in_git() -> None:
     for stage in STAGES.values():
         for output in stage.get("metrics", []) + stage["outs"]:
             in_git |= output if isinstance(output, dict) else {}
-    assert set(in_git) == {f"metrics/{name}.json" for name in ("data", "train", "test", "per_class")}
+    assert set(in_git) == {
+        f"metrics/{name}.json" for name in ("data", "baseline", "train", "test", "per_class", "comparison")
+    }
     for path, options in in_git.items():
         assert options["cache"] is False
         assert (ROOT / path).is_file()

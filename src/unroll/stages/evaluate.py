@@ -1,19 +1,21 @@
-"""models/ and the test split → metrics/test.json, metrics/per_class.json, the data of plots, the worst mistakes."""
+"""models/ and the test split → metrics/test.json and what else is told of it, the data of plots, the worst mistakes."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from unroll.errors import run_stage
+from unroll.bootstrap import bootstrap_macro_f1
+from unroll.errors import InputError, run_stage
 from unroll.files import replace_when_done, write_json
 from unroll.inference import compute_probabilities, load_classifier
 from unroll.linking import Evaluation, log_evaluation
 from unroll.model import choose_device, make_repeatable
 from unroll.params import read_params
 from unroll.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
-from unroll.scores import compute_class_scores, compute_reliability, compute_scores, count_confusions
+from unroll.scores import compute_class_scores, compute_macro_f1, compute_reliability, compute_scores, count_confusions
 from unroll.tokens import load_tokens
 
 SPLITS, TOKENS, MODELS, METRICS = Path("data/splits"), Path("data/tokens"), Path("models"), Path("metrics")
@@ -38,7 +40,12 @@ def main() -> None:
     rows = pq.read_table(SPLITS / "test.parquet", columns=["text", "part", "row"]).to_pandas()
     mistakes = list_mistakes(rows, labels, probabilities, names, params.evaluate.mistakes)
 
+    rival = read_baseline(names, labels)
+    comparison = {"baseline_macro_f1": compute_macro_f1(labels, rival, len(names))}
+    comparison |= asdict(bootstrap_macro_f1(labels, predicted, rival, len(names)))
+
     write_json(METRICS / "test.json", scores)
+    write_json(METRICS / "comparison.json", comparison)
     write_json(METRICS / "per_class.json", per_class)
     write_table(PLOTS / "per_class.csv", tabulate_classes(per_class))
     write_table(PLOTS / "predictions.csv", tabulate_predictions(labels, predicted, names))
@@ -51,10 +58,25 @@ def main() -> None:
             "precision_recall.png": draw_precision_recall(labels, probabilities, names),
             "reliability.png": draw_reliability(reliability, scores["calibration_error"]),
         }
-        log_evaluation(params, splits, Evaluation(scores, per_class, figures, mistakes))
+        log_evaluation(params, splits, Evaluation(scores, per_class, comparison, figures, mistakes))
     print(
-        f"evaluate: macro-F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f} on {len(labels):,} test rows"
+        f"evaluate: macro-F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f} on {len(labels):,} test rows; "
+        f"the linear baseline has {comparison['baseline_macro_f1']:.4f}, difference {comparison['difference']:+.4f} "
+        f"[{comparison['low']:+.4f}, {comparison['high']:+.4f}]"
     )
+
+
+def read_baseline(class_names: list[str], labels: np.ndarray) -> np.ndarray:
+    """Return the classes that the baseline predicted for the test rows, [rows] int64.
+
+    Raises:
+        InputError: they are predictions of other rows.
+    """
+    table = pd.read_csv(METRICS / "baseline.csv", keep_default_na=False)
+    names = np.array(class_names, dtype=object)
+    if len(table) != len(labels) or (table["actual"].to_numpy() != names[labels]).any():
+        raise InputError(f"{METRICS / 'baseline.csv'} is not of the test rows in {TOKENS}: `dvc repro` makes both anew")
+    return np.searchsorted(class_names, table["predicted"].to_numpy())
 
 
 def list_mistakes(

@@ -1,0 +1,44 @@
+"""data/splits/ → metrics/baseline.json, metrics/baseline.csv: a linear classifier on the rows of the networks."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from unroll.baseline import fit_baseline
+from unroll.errors import run_stage
+from unroll.files import replace_when_done, write_json
+from unroll.params import read_params
+from unroll.scores import compute_scores
+
+SPLITS, METRICS = Path("data/splits"), Path("metrics")
+
+
+def main() -> None:
+    params = read_params()
+    rows = {
+        name: pq.read_table(SPLITS / f"{name}.parquet", columns=["text", "label"]) for name in ("train", "val", "test")
+    }
+    names = sorted(set(rows["train"]["label"].to_pylist()))
+    texts = {name: table["text"].to_pylist() for name, table in rows.items()}
+    numbers = {name: number for number, name in enumerate(names)}
+    labels = {name: np.array([numbers[label] for label in table["label"].to_pylist()]) for name, table in rows.items()}
+    baseline = fit_baseline(texts["train"], labels["train"], texts["val"], labels["val"])
+    probabilities = baseline.predict(texts["test"])
+    scores = compute_scores(labels["test"], probabilities, params.evaluate.calibration_bins)
+    write_json(METRICS / "baseline.json", scores | {"c": baseline.c, "val_macro_f1": baseline.val_macro_f1})
+    write_predictions(names, labels["test"], probabilities)
+    print(f"baseline: macro-F1 {scores['macro_f1']:.4f} on {len(labels['test']):,} test rows, C = {baseline.c:g}")
+
+
+def write_predictions(class_names: list[str], labels: np.ndarray, probabilities: np.ndarray) -> None:
+    """Write the actual and the predicted class of each test row, to compare other models' predictions with."""
+    names = np.array(class_names, dtype=object)
+    table = pd.DataFrame({"actual": names[labels], "predicted": names[probabilities.argmax(axis=1)]})
+    with replace_when_done(METRICS / "baseline.csv") as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    run_stage(main)
