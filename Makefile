@@ -17,7 +17,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 		{ echo "error: Python 3.11 or later is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): try make PYTHON=python3.12"; exit 1; }
 	@echo "Installing the pinned requirements into $(VENV) (once, some minutes)"
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --disable-pip-version-check -r requirements.txt
+	@# Not compiled, which takes as long as installing: Python compiles what it imports, the first time.
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --no-compile -r requirements.txt
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@# The pages of `dvc plots` then open without network.
 	@$(VENV)/bin/python -m unroll.plot_page .dvc/tmp/plots.html
