@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.support.ui import WebDriverWait
 
 SECONDS_TO_SHOW = 60
@@ -61,7 +62,7 @@ class Browser:
 
         try:
             WebDriverWait(self.driver, SECONDS_TO_SHOW).until(look)
-        except Exception:
+        except TimeoutException:
             pytest.fail(f"the page never showed it; {script!r} gave {seen[-1]!r}; text: {self.read_text()[:1000]}")
         return seen[-1]
 
