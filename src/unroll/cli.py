@@ -158,6 +158,8 @@ def compare(
     require_known("parameter", by, {name for result in found for name in result.params})
     require_known("metric", metric, {name for result in found for name in result.metrics})
     whole = [result for result in found if all(name in result.metrics for name in metric)]
+    if not whole:
+        raise InputError(f"no result has all of {', '.join(metric)}: compare by one metric at a time")
     results = choose_results(drop_repeats(drop_outdated(whole)), conditions)
     present = {name: str(value) for name, value in flatten_params(params).items()}
     reference = tuple(against.split(",")) if against else choose_reference(results, by, present)

@@ -31,11 +31,10 @@ DESCRIPTION = "mlflow.note.content"  # what MLflow's page of a run begins with
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What evaluation leaves: metrics/test.json, per_class.json, comparison.json, pictures by name, worst mistakes."""
+    """What evaluation leaves: metrics/test.json, metrics/per_class.json, pictures by name, and the worst mistakes."""
 
     scores: dict[str, float]
     per_class: dict[str, Any]
-    comparison: dict[str, float]
     figures: "dict[str, Figure]"
     mistakes: pd.DataFrame
 
@@ -53,13 +52,11 @@ def log_evaluation(params: Params, splits: dict[str, Tokens], evaluation: Evalua
     # One at a time: two evaluations of the same model must not take the same run for their own.
     with require_store(store.uri), store.lock:
         run_id = _find_run(store, params) or _restore_run(store, params, splits)
-        log_metrics(
-            store, run_id, make_metrics(name_scores(evaluation.scores, evaluation.per_class, evaluation.comparison))
-        )
+        log_metrics(store, run_id, make_metrics(name_scores(evaluation.scores, evaluation.per_class)))
         for name, figure in evaluation.figures.items():
             store.client.log_figure(run_id, figure, name, save_kwargs={"dpi": 110})
         _log_table(store, run_id, evaluation.mistakes, "mistakes.json")
-        for name in ("test.json", "per_class.json", "comparison.json"):
+        for name in ("test.json", "per_class.json"):
             store.client.log_artifact(run_id, str(METRICS / name), "metrics")
         _add_experiment_name(store, run_id)
         _describe(store, run_id, params, evaluation.scores)

@@ -17,8 +17,8 @@ def name_training(summary: dict[str, float]) -> dict[str, float]:
     return best | {f"best/{name}": round(value, 6) for name, value in summary.items() if name.startswith("val_")}
 
 
-def name_scores(scores: dict[str, float], per_class: dict[str, Any], comparison: dict[str, float]) -> dict[str, float]:
-    """Name metrics/test.json, per_class.json and comparison.json (which old commits lack), rounded as they are there.
+def name_scores(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str, float]:
+    """Name metrics/test.json and metrics/per_class.json, rounded as they are there.
 
     `test/macro_f1`, …; `test/macro_precision`, `test/weighted_f1`, …; `test/World/f1`, … The support of a class is
     a fact of the data, and the same for every model.
@@ -28,9 +28,6 @@ def name_scores(scores: dict[str, float], per_class: dict[str, Any], comparison:
         named |= {f"test/{average}_{name}": value for name, value in per_class[average].items()}
     for class_name, values in per_class["classes"].items():
         named |= {f"test/{_allow(class_name)}/{name}": value for name, value in values.items() if name != "support"}
-    if comparison:  # how much better than the linear baseline, with the ends of the interval
-        named |= {f"test/over_baseline_{end}": comparison[end] for end in ("low", "high")}
-        named |= {"test/over_baseline": comparison["difference"]}
     return {name: round(value, 6) for name, value in named.items()}
 
 

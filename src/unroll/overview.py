@@ -32,8 +32,7 @@ class Row:
 
 def list_rows(store: Store, records: list[Record]) -> list[Row]:
     """Return a row for each record, in their order, and one for each run that belongs to none of them."""
-    with require_store(store.uri):
-        runs = list_runs(store)
+    runs = list_runs(store)
     rows = [_pair(record, runs) for record in records]
     paired = {row.run_id for row in rows}
     return rows + [_describe_run(run) for run in runs if run.info.run_id not in paired]
@@ -46,13 +45,18 @@ def find_run(record: Record, runs: "list[MlflowRun]") -> "MlflowRun | None":
 
 
 def list_runs(store: Store) -> "list[MlflowRun]":
-    """Return all runs of the experiment, the newest first."""
+    """Return all runs of the experiment, the newest first.
+
+    Raises:
+        InputError: the store cannot be used.
+    """
     runs, token = [], None
-    while True:
-        page = store.client.search_runs([store.experiment_id], page_token=token)
-        runs, token = runs + list(page), page.token
-        if not token:
-            return runs
+    with require_store(store.uri):
+        while True:
+            page = store.client.search_runs([store.experiment_id], page_token=token)
+            runs, token = runs + list(page), page.token
+            if not token:
+                return runs
 
 
 def _pair(record: Record, runs: "list[MlflowRun]") -> Row:

@@ -41,14 +41,13 @@ def read_record(ref: str) -> Record:
     """Read parameters, metrics and hashes out of the commit that `ref` stands for."""
     lock = _read_yaml(ref, "dvc.lock").get("stages", {})
     outputs = {out["path"]: out.get("md5", "") for stage in lock.values() for out in stage.get("outs", [])}
-    names = ("test", "per_class", "comparison", "train")
-    scores, per_class, comparison, summary = (_read_json(ref, f"metrics/{name}.json") for name in names)
+    scores, per_class, summary = (_read_json(ref, f"metrics/{name}.json") for name in ("test", "per_class", "train"))
     is_whole = "macro_f1" in scores and "classes" in per_class and "best_epoch" in summary
     return Record(
         name=ref.split("/", 4)[4] if ref.startswith(EXPERIMENT_REFS) else ref.removeprefix("refs/heads/"),
         kind="experiment" if ref.startswith(EXPERIMENT_REFS) else "branch",
         params=_flatten(_read_yaml(ref, "params.yaml")),
-        metrics=name_scores(scores, per_class, comparison) | name_training(summary) if is_whole else {},
+        metrics=name_scores(scores, per_class) | name_training(summary) if is_whole else {},
         model_md5=outputs.get("models/model.safetensors", ""),
         test_md5=outputs.get("metrics/test.json", ""),
         data_md5=outputs.get("data/raw", ""),

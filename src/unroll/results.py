@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from unroll.linking import ignore_tracking
 from unroll.overview import find_run, list_runs
 from unroll.records import Record
-from unroll.store import Store, require_store
+from unroll.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -23,8 +23,7 @@ class Result:
 
 def collect_from_runs(store: Store) -> list[Result]:
     """Return the results of the finished runs, the oldest first."""
-    with require_store(store.uri):
-        runs = [run for run in list_runs(store) if run.info.status == "FINISHED"]
+    runs = [run for run in list_runs(store) if run.info.status == "FINISHED"]
     return [
         Result(ignore_tracking(run.data.params), run.data.metrics, run.data.tags.get("dvc.md5.data/raw", ""))
         for run in reversed(runs)

@@ -31,13 +31,10 @@ def list_runs(workspace: Workspace) -> list[Run]:
 
 def flatten_scores(workspace: Workspace) -> dict[str, float]:
     """Return what stands in metrics/test.json and metrics/per_class.json under MLflow's names."""
-    scores, per_class, comparison = (
-        json.loads((workspace.path / f"metrics/{name}.json").read_text())
-        for name in ("test", "per_class", "comparison")
+    scores, per_class = (
+        json.loads((workspace.path / f"metrics/{name}.json").read_text()) for name in ("test", "per_class")
     )
     named = {f"test/{name}": value for name, value in scores.items()}
-    named |= {"test/over_baseline": comparison["difference"]}
-    named |= {f"test/over_baseline_{end}": comparison[end] for end in ("low", "high")}
     for average in ("macro", "weighted"):
         named |= {f"test/{average}_{name}": value for name, value in per_class[average].items()}
     classes = per_class["classes"].items()

@@ -58,7 +58,7 @@ def main() -> None:
             "precision_recall.png": draw_precision_recall(labels, probabilities, names),
             "reliability.png": draw_reliability(reliability, scores["calibration_error"]),
         }
-        log_evaluation(params, splits, Evaluation(scores, per_class, comparison, figures, mistakes))
+        log_evaluation(params, splits, Evaluation(scores, per_class, figures, mistakes))
     print(
         f"evaluate: macro-F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f} on {len(labels):,} test rows; "
         f"the linear baseline has {comparison['baseline_macro_f1']:.4f}, difference {comparison['difference']:+.4f} "
