@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 from sklearn.svm import LinearSVC
 
+from unroll.calibration import fit_temperature
 from unroll.scores import compute_macro_f1
 
 CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of C, the inverse strength of regularization
@@ -52,18 +52,6 @@ def make_features() -> FeatureUnion:
     words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), **settings)
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **settings)
     return FeatureUnion([("words", words), ("characters", characters)])
-
-
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the number to divide logits by that gives the lowest log loss (Guo et al. 2017, ICML).
-
-    logits: [rows, classes]; labels: [rows] int64.
-    """
-
-    def compute_loss(log_temperature: float) -> float:
-        return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(labels)), labels].mean())
-
-    return float(np.exp(minimize_scalar(compute_loss, bounds=(-5, 5), method="bounded").x))
 
 
 def _decide(classifier: LinearSVC, rows: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ class Layout:
 
     header: tuple[str, ...] | None  # column names of files that have no header row
     text_columns: tuple[str, ...]  # joined by a space
+    context_columns: tuple[str, ...]  # more text of the row, which classification never reads; joined as well
     label_column: str
     class_names: dict[str, str] | None  # label in the file → name; None: the file's labels are the names
 
@@ -63,15 +64,18 @@ def list_sources(data: DataParams, root: Path) -> list[Source]:
 def choose_layout(data: DataParams) -> Layout:
     """Return how the files of the chosen data set are read."""
     if data.dataset == "ag_news":
+        text_columns = tuple(data.text.split("+"))
         return Layout(
             header=("class", "title", "description"),
-            text_columns=tuple(data.text.split("+")),
+            text_columns=text_columns,
+            context_columns=tuple(name for name in ("title", "description") if name not in text_columns),
             label_column="class",
             class_names={"1": "World", "2": "Sports", "3": "Business", "4": "Sci/Tech"},
         )
     if data.dataset == "csv":
-        return Layout(None, (data.text_column,), data.label_column, None)
-    return Layout(None, ("title",), "label", None)
+        context_columns = (data.context_column,) if data.context_column else ()
+        return Layout(None, (data.text_column,), context_columns, data.label_column, None)
+    return Layout(None, ("title",), (), "label", None)
 
 
 def find_suffix(location: str) -> str:
@@ -88,21 +92,34 @@ def find_suffix(location: str) -> str:
 
 
 def read_rows(path: Path, layout: Layout) -> Iterator[pd.DataFrame]:
-    """Yield chunks of the file with the string columns `text` and `label` and the number `row`, from 1.
+    """Yield chunks of the file with the string columns `text`, `context` and `label` and the number `row`, from 1.
 
-    Missing cells are empty strings.
+    Missing cells are empty strings, and so is the context of a data set that has none.
 
     Raises:
         InputError: see `read_table`.
     """
     first = 1
-    for chunk in read_table(path, (*layout.text_columns, layout.label_column), layout.header):
-        text = chunk[layout.text_columns[0]]
-        for column in layout.text_columns[1:]:
-            text = text + " " + chunk[column]
-        rows = range(first, first + len(chunk))
-        yield pd.DataFrame({"text": text.to_numpy(), "label": chunk[layout.label_column].str.strip(), "row": rows})
+    columns = (*layout.text_columns, *layout.context_columns, layout.label_column)
+    for chunk in read_table(path, columns, layout.header):
+        yield pd.DataFrame(
+            {
+                "text": _join_columns(chunk, layout.text_columns),
+                "context": _join_columns(chunk, layout.context_columns),
+                "label": chunk[layout.label_column].str.strip(),
+                "row": range(first, first + len(chunk)),
+            }
+        )
         first += len(chunk)
+
+
+def _join_columns(chunk: pd.DataFrame, columns: tuple[str, ...]) -> pd.Series:
+    if not columns:
+        return pd.Series("", index=chunk.index, dtype=str)
+    joined = chunk[columns[0]]
+    for column in columns[1:]:
+        joined = joined + " " + chunk[column]
+    return joined
 
 
 def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | None = None) -> Iterator[pd.DataFrame]:

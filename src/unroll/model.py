@@ -1,8 +1,11 @@
 """The classifier: embedding → RNN, GRU or LSTM → pooling over time → linear head."""
 
 import os
+from typing import Annotated
 
+import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -14,6 +17,7 @@ from unroll.vocabulary import PADDING_ID
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 EMBEDDING_STD = 0.1  # PyTorch's N(0, 1) costs more than three points of accuracy on headlines
+PRETRAINED_STD = 0.3
 
 
 class ModelConfig(ModelParams):
@@ -21,6 +25,7 @@ class ModelConfig(ModelParams):
 
     vocabulary_size: Count
     classes: Count
+    temperature: Annotated[float, Field(gt=0)] = 1.0  # what logits are divided by to make probabilities
 
 
 class RecurrentEncoder(nn.Module):
@@ -112,6 +117,16 @@ class SequenceClassifier(nn.Module):
         features = self.embedding_dropout(self.embedding(ids))
         states, final = self.encoder(features, lengths)
         return self.head(self.dropout(self.pooling(states, final, lengths)))
+
+    def start_from(self, vectors: np.ndarray) -> None:
+        """Let the embedding start from pretrained vectors, `[vocabulary, features]` float32, made of one size.
+
+        Tokens whose vector is zero have none, and keep their random start.
+        """
+        known = vectors.any(axis=1)
+        scaled = vectors[known] * (PRETRAINED_STD / vectors[known].std())
+        with torch.no_grad():
+            self.embedding.weight[torch.from_numpy(known)] = torch.from_numpy(scaled)
 
     def _initialize(self) -> None:
         nn.init.normal_(self.embedding.weight, std=EMBEDDING_STD)

@@ -34,6 +34,7 @@ class DataParams(Section):
     test_sha256: Sha256
     text_column: Annotated[str, Field(min_length=1)]
     label_column: Annotated[str, Field(min_length=1)]
+    context_column: Optional
 
     @model_validator(mode="after")
     def _check_sources(self) -> "DataParams":
@@ -77,6 +78,14 @@ class TokenizeParams(Section):
     max_tokens: Count
 
 
+class PretrainParams(Section):
+    method: Literal["none", "skipgram"]
+    window: Count
+    epochs: Count
+    least_words: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=1, lt=2**32)]
+
+
 class ModelParams(Section):
     cell: Literal["rnn", "gru", "lstm"]
     embedding_size: Count
@@ -93,6 +102,7 @@ class TrainParams(Section):
     epochs: Count
     batch_size: Count
     learning_rate: Annotated[float, Field(gt=0, le=10)]
+    embedding_rate: Annotated[float, Field(ge=0, le=1)]
     patience: Count
     lr_patience: Annotated[int, Field(ge=0)]
     lr_factor: Share
@@ -121,6 +131,7 @@ class Params(Section):
     preprocess: PreprocessParams
     split: SplitParams
     tokenize: TokenizeParams
+    pretrain: PretrainParams
     model: ModelParams
     train: TrainParams
     evaluate: EvaluateParams

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from unroll.batches import iterate_batches
@@ -48,6 +49,7 @@ class Training:
     history: list[Epoch]
     best: Epoch
     weights: dict[str, Tensor]
+    val_logits: Tensor  # [rows, classes] float32, of the best epoch
 
 
 def weigh_classes(labels: np.ndarray, classes: int) -> Tensor:
@@ -63,21 +65,22 @@ def train_model(
     params: TrainParams,
     class_weights: Tensor | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    embedding_rate: float = 1.0,
 ) -> Training:
     """Train with Adam until the validation loss has not fallen for `params.patience` epochs.
 
     The model that is validated, and returned, is the moving average of the weights if `params.weight_average` is
-    not 0. `on_epoch` is called after every epoch. The caller seeds PyTorch; the order of the batches depends on
-    `params.seed` and the epoch alone.
+    not 0. Embeddings learn at `embedding_rate` times the learning rate. `on_epoch` is called after every epoch.
+    The caller seeds PyTorch; the order of the batches depends on `params.seed` and the epoch alone.
 
     Raises:
         InputError: the loss is no longer a finite number.
     """
     device = next(model.parameters()).device
     class_weights = None if class_weights is None else class_weights.to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=params.learning_rate, fused=True)
+    optimizer = torch.optim.Adam(_group_parameters(model, params.learning_rate, embedding_rate), fused=True)
     scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience)
-    average = AveragedModel(model, avg_fn=_make_average(params.weight_average)) if params.weight_average else None
+    average = AveragedModel(model, multi_avg_fn=_make_average(params.weight_average)) if params.weight_average else None
     validated = average.module if average else model
     val_labels = torch.from_numpy(np.array(val.labels))
     val_weights = None if class_weights is None else class_weights.cpu()
@@ -85,6 +88,7 @@ def train_model(
     history: list[Epoch] = []
     best: Epoch | None = None
     weights: dict[str, Tensor] = {}
+    best_logits = torch.empty(0)
     for number in range(1, params.epochs + 1):
         learning_rate = optimizer.param_groups[0]["lr"]
         f1 = f"{history[-1].val_macro_f1:.3f}" if history else "-"
@@ -122,12 +126,12 @@ def train_model(
         on_epoch(epoch)
         scheduler.step(epoch.val_loss)
         if best is None or epoch.val_loss < best.val_loss:
-            best = epoch
+            best, best_logits = epoch, logits
             # Copies: a reference to the model's own weights would go on changing with them.
             weights = {name: weight.detach().cpu().clone() for name, weight in validated.state_dict().items()}
         elif number - best.epoch >= params.patience:
             break
-    return Training(history, best, weights)
+    return Training(history, best, weights, best_logits)
 
 
 def drop_words(ids: Tensor, probability: float) -> Tensor:
@@ -170,10 +174,22 @@ def _train_epoch(
     return (total_loss / len(train)).item(), norms.mean().item(), clipped.mean().item()
 
 
-def _make_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+def _make_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
     """Return an exponential moving average that forgets faster at first, so that the random start does not linger."""
 
-    def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-        return torch.lerp(averaged, current, 1 - min(decay, (1 + int(updates)) / (10 + int(updates))))
+    def average(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        present_decay = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        get_ema_multi_avg_fn(present_decay)(averaged, current, updates)
 
     return average
+
+
+def _group_parameters(model: nn.Module, learning_rate: float, embedding_rate: float) -> list[dict[str, Any]]:
+    """Return the optimizer's groups: embeddings after all else, with their share of the learning rate."""
+    embeddings = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
+    known = set(map(id, embeddings))
+    others = [weight for weight in model.parameters() if id(weight) not in known]
+    return [
+        {"params": others, "lr": learning_rate},
+        {"params": embeddings, "lr": learning_rate * embedding_rate},
+    ]

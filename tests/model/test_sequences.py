@@ -8,7 +8,7 @@ import torch
 
 from builders import make_config
 from unroll.batches import make_batch
-from unroll.model import EMBEDDING_STD, SequenceClassifier, compute_logits, count_parameters
+from unroll.model import EMBEDDING_STD, PRETRAINED_STD, SequenceClassifier, compute_logits, count_parameters
 from unroll.tokens import Tokens
 from unroll.vocabulary import PADDING_ID
 
@@ -117,6 +117,22 @@ def test_dropout_works_in_training_only() -> None:
     assert torch.equal(model(ids), model(ids))
     model.train()
     assert not torch.equal(model(ids), model(ids))
+
+
+def test_embeddings_start_from_vectors_made_of_one_size_where_there_are_any() -> None:
+    torch.manual_seed(1)
+    model, random = make_model(), np.random.default_rng(0)
+    before = model.embedding.weight.detach().clone()
+    vectors = random.normal(0, 7, before.shape).astype(np.float32)
+    vectors[[PADDING_ID, 5]] = 0
+    model.start_from(vectors)
+    after = model.embedding.weight.detach()
+    known = vectors.any(axis=1)
+    assert torch.equal(after[~known], before[~known])
+    assert after[known].std(correction=0).item() == pytest.approx(PRETRAINED_STD)
+    np.testing.assert_allclose(
+        after[known] / torch.from_numpy(vectors[known]), PRETRAINED_STD / vectors[known].std(), 1e-4
+    )
 
 
 def test_embeddings_start_small_and_padding_at_zero() -> None:

@@ -20,6 +20,7 @@ def make_params(**changes: object) -> TrainParams:
         "epochs": 10,
         "batch_size": 16,
         "learning_rate": 0.01,
+        "embedding_rate": 1.0,
         "patience": 100,
         "lr_patience": 100,
         "lr_factor": 0.5,
@@ -160,6 +161,30 @@ def test_class_weights_balance_a_rare_class() -> None:
         train_model(model, noise, noise, make_params(epochs=1, learning_rate=0.003), class_weights)
         shares.append(torch.softmax(compute_logits(model, noise, 64), dim=1)[:, 1].mean().item())
     assert shares[0] < 0.3 < 0.4 < shares[1]
+
+
+def test_embeddings_learn_at_their_own_rate() -> None:
+    tokens, start = make_tokens(64, 0), make_model()
+    steps = {}
+    for rate in (1.0, 0.1, 0.0):
+        model = make_model()
+        train_model(model, tokens, tokens, make_params(epochs=1), embedding_rate=rate)
+        steps[rate] = {
+            name: (weight - start.get_parameter(name)).norm().item() for name, weight in model.named_parameters()
+        }
+    # Adam's first steps are about as long as the learning rate, whatever the gradient.
+    assert steps[0.1]["embedding.weight"] == pytest.approx(0.1 * steps[1.0]["embedding.weight"], rel=0.3)
+    assert steps[0.0]["embedding.weight"] == 0
+    assert steps[0.0]["head.weight"] > 0.5 * steps[1.0]["head.weight"]
+
+
+def test_the_logits_of_the_best_epoch_are_kept() -> None:
+    train, val = make_tokens(64, 0, noise=0.4), make_tokens(64, 1)
+    training = train_model(make_model(), train, val, make_params(epochs=12, learning_rate=0.03))
+    assert training.best.epoch < 12
+    model = make_model()
+    model.load_state_dict(training.weights)
+    assert torch.equal(training.val_logits, compute_logits(model, val, 16))
 
 
 def test_words_are_dropped_with_the_given_probability() -> None:

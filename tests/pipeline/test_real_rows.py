@@ -1,13 +1,16 @@
 """The stages before training on 50,008 real rows of AG News."""
 
+import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from conftest import Workspace, set_params
+from unroll.text import Cleaning, clean_text
 from unroll.tokens import load_tokens
 from unroll.vocabulary import UNKNOWN_ID, load_tokenizer
 
@@ -51,7 +54,11 @@ def test_proportions_hold_within_one_row_of_each_class(real: Workspace) -> None:
 
 
 def test_the_vocabulary_is_that_of_the_training_split_alone(real: Workspace) -> None:
-    words = {split: {word for row in read_split(real, split) for word in row["text"].split()} for split in SPLITS}
+    rows = {split: read_split(real, split) for split in SPLITS}
+    words = {
+        split: {word for row in rows[split] for name in ("text", "context") for word in row[name].split()}
+        for split in SPLITS
+    }
     vocabulary = set(load_tokenizer(real.path / "models/tokenizer.json").get_vocab()) - {"<pad>", "<unk>"}
     assert vocabulary == words["train"]
     assert len((words["val"] | words["test"]) - vocabulary) > 1000
@@ -71,6 +78,34 @@ def test_changed_validation_and_test_rows_leave_what_was_learned_as_it_was(real:
     for name in ("ids", "offsets", "labels"):
         file = f"data/tokens/train.{name}.npy"
         assert (workspace.path / file).read_bytes() == (real.path / file).read_bytes()
+
+
+def test_pretraining_sees_no_text_of_validation_and_test(real: Workspace, ag_news: Path, tmp_path: Path) -> None:
+    rows = {split: read_split(real, split) for split in SPLITS}
+    contexts = {row["context"] for row in rows["train"]} - {""}
+    assert len(contexts) > 25_000
+    with ag_news.open(encoding="utf-8", newline="") as file:
+        raw = list(csv.reader(file))
+    cleaning = Cleaning(**json.loads((real.path / "models/cleaning.json").read_text()))
+    for split in ("val", "test"):
+        assert not any(row["context"] for row in rows[split])
+        assert contexts.isdisjoint(row["text"] for row in rows[split])
+        assert contexts.isdisjoint(clean_text(raw[row["row"] - 1][2], cleaning) for row in rows[split])
+
+    # It reads nothing else than these rows: it gives the same vectors where there is nothing else to be read.
+    workspace = real.copy_to(tmp_path / "repository")
+    set_params(workspace, "pretrain", epochs=1)
+    stage = ("python", "-m", "unroll.stages.pretrain")
+    workspace.run(*stage, PYTHONPATH="src")
+    vectors = workspace.path / "data/vectors.npy"
+    before = vectors.read_bytes()
+    for folder in ("raw", "clean", "tokens"):
+        shutil.rmtree(workspace.path / "data" / folder)
+    for split in ("val", "test"):
+        (workspace.path / "data" / "splits" / f"{split}.parquet").unlink()
+    vectors.unlink()
+    workspace.run(*stage, PYTHONPATH="src")
+    assert vectors.read_bytes() == before
 
 
 def test_token_arrays_are_the_texts(real: Workspace) -> None:

@@ -7,7 +7,7 @@ import pytest
 from conftest import Workspace, set_params
 
 pytestmark = pytest.mark.slow
-ALL = ["download", "preprocess", "split", "tokenize", "baseline", "train", "evaluate"]
+ALL = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
 
 
 def read_json(workspace: Workspace, name: str):
@@ -69,7 +69,8 @@ def test_metrics_and_plots_can_be_shown_and_compared(workspace: Workspace) -> No
         ("text_column: text", "text_column: headline", ["preprocess"]),  # the sample has columns of its own
         ("numbers: keep", "numbers: mask", ALL[1:]),
         ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize", ALL[2:]),
-        ("max_tokens: 64", "max_tokens: 6", ["tokenize", "train", "evaluate"]),
+        ("max_tokens: 64", "max_tokens: 6", ["tokenize", "pretrain", "train", "evaluate"]),
+        ("method: skipgram", "method: none", ["tokenize", "pretrain", "train", "evaluate"]),
         ("cell: gru", "cell: rnn", ["train", "evaluate"]),
         ("experiment: headlines", "experiment: other", []),
     ],
@@ -127,7 +128,7 @@ def test_other_levels_of_tokens(quick_workspace: Workspace, level: str) -> None:
     quick_workspace.change("level: word", f"level: {level}")
     quick_workspace.change("vocabulary_size: 100000", "vocabulary_size: 500")
     quick_workspace.change("max_tokens: 64", "max_tokens: 200")
-    assert quick_workspace.stages_run("dvc", "repro") == ["tokenize", "train", "evaluate"]
+    assert quick_workspace.stages_run("dvc", "repro") == ["tokenize", "pretrain", "train", "evaluate"]
     assert "Sports" in quick_workspace.run("unroll", "predict", "Striker scores twice in cup final").stdout
 
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.baseline import fit_baseline, fit_temperature
+from unroll.baseline import fit_baseline
 from unroll.bootstrap import bootstrap_macro_f1
+from unroll.calibration import fit_temperature
 from unroll.scores import compute_macro_f1
 
 TEXTS = ["shares fall", "profit falls", "bank profit", "cup final", "the cup match", "match final"]

@@ -10,12 +10,12 @@ from unroll.datasets import Layout, choose_layout, find_suffix, list_sources, re
 from unroll.errors import InputError
 from unroll.params import DataParams
 
-LAYOUT = Layout(None, ("title",), "label", None)
-AG_NEWS = Layout(("class", "title", "description"), ("title", "description"), "class", {"1": "World"})
+LAYOUT = Layout(None, ("title",), (), "label", None)
+AG_NEWS = Layout(("class", "title", "description"), ("title", "description"), (), "class", {"1": "World"})
 
 
 def make_params(**changes: object) -> DataParams:
-    empty = dict.fromkeys(("url", "sha256", "test_url", "test_sha256"))
+    empty = dict.fromkeys(("url", "sha256", "test_url", "test_sha256", "context_column"))
     return DataParams(
         **({"dataset": "sample", "text": "title", "text_column": "text", "label_column": "label"} | empty | changes)
     )
@@ -27,8 +27,9 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def read(path: Path, layout: Layout = LAYOUT) -> list[tuple[str, str, int]]:
-    return [tuple(row) for chunk in read_rows(path, layout) for row in chunk.itertuples(index=False)]
+def read(path: Path, layout: Layout = LAYOUT, *columns: str) -> list[tuple]:
+    chosen = list(columns or ("text", "label", "row"))
+    return [tuple(row) for chunk in read_rows(path, layout) for row in chunk[chosen].itertuples(index=False)]
 
 
 TABLE = 'title,label\n"Comma, ""quote""\nand line",Sports\nNA,World\n,\n'
@@ -53,6 +54,21 @@ def test_parquet_files_of_any_column_type(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pd.DataFrame({"title": ["One", None], "label": [3, 4], "vector": [[1.0, 2.0], None]}).to_parquet(path)
     assert read(path) == [("One", "3", 1), ("", "4", 2)]
+
+
+def test_what_is_not_the_text_is_its_context(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", '"1","Title","Description"\n"2","Second",""\n')
+    for text, rows in {
+        "title": [("Title", "Description"), ("Second", "")],
+        "description": [("Description", "Title"), ("", "Second")],
+        "title+description": [("Title Description", ""), ("Second ", "")],
+    }.items():
+        assert read(path, choose_layout(make_params(dataset="ag_news", text=text)), "text", "context") == rows
+    own = make_params(dataset="csv", url="a.csv", text_column="title", context_column="lead")
+    path = write(tmp_path / "b.csv", "title,label,lead\nA,x,More\nB,y,\n")
+    assert read(path, choose_layout(own), "text", "context") == [("A", "More"), ("B", "")]
+    with pytest.raises(InputError, match="has no column 'lead': its columns are title, label"):
+        read(write(tmp_path / "c.csv", "title,label\nA,x\n"), choose_layout(own))
 
 
 def test_the_official_layout_has_no_header(tmp_path: Path) -> None:

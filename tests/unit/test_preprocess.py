@@ -19,6 +19,7 @@ def judge(rows: list[tuple[str, str, str]], classes: dict[str, str] | None = Non
     """Clean (text, label, part) rows and decide their fates."""
     raw = pd.DataFrame(rows, columns=["text", "label", "part"], dtype=str)
     raw["row"] = range(1, len(raw) + 1)
+    raw["context"] = "More of it."
     cleaned, fates = clean_rows(raw, classes, PLAIN)
     cleaned["part"] = raw["part"]
     return cleaned, decide_fates(index_rows(cleaned, fates))

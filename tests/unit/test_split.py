@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from unroll.errors import InputError
 from unroll.params import SplitParams
-from unroll.stages.split import NAMES, assign_splits
+from unroll.stages.split import NAMES, assign_splits, withhold_contexts
 
 SHARES = SplitParams(train=0.7, val=0.15, test=0.15, seed=1)
 LABELS = st.lists(st.integers(3, 60), min_size=1, max_size=6).flatmap(
@@ -61,3 +61,12 @@ def test_an_official_test_split_is_kept() -> None:
 def test_classes_that_are_too_small(labels: list[str], is_test: list[bool] | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         assign(labels, is_test)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2)), min_size=1))
+def test_contexts_that_validation_or_test_hold_are_withheld_from_training(rows: list[tuple[int, int, int]]) -> None:
+    contexts, texts, splits = np.array(rows, dtype=np.uint64).T
+    withheld = withhold_contexts(contexts, texts, splits)
+    held_out = {number for context, text, split in rows if NAMES[split] != "train" for number in (context, text)}
+    for (context, _, split), is_withheld in zip(rows, withheld, strict=True):
+        assert is_withheld == (NAMES[split] != "train" or context in held_out)

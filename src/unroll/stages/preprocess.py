@@ -23,7 +23,8 @@ RAW = Path("data/raw")
 STOP_WORDS = Path("data/stopwords")
 CLEAN = Path("data/clean/rows.parquet")
 # part: the raw file's part ("all", "train" or "test"); row: the number of the row in that file, from 1.
-SCHEMA = pa.schema({"text": pa.string(), "label": pa.string(), "part": pa.string(), "row": pa.int64()})
+# context: more text of the row, which only pretraining reads.
+SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "context", "label", "part")] + [("row", pa.int64())])
 DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "duplicate")
 FEWEST_ROWS_OF_A_CLASS = 3  # one for each split
 PERCENTILES = (5, 25, 50, 75, 95, 99)
@@ -88,7 +89,8 @@ def clean_rows(
     fates[texts == ""] = "empty_after_cleaning"
     fates[labels == ""] = "unknown_class"
     fates[(raw["text"].str.strip() == "") | (raw["label"] == "")] = "missing"
-    return pd.DataFrame({"text": texts, "label": labels, "row": raw["row"]}), fates
+    contexts = [clean_text(context, cleaning) for context in raw["context"]]
+    return pd.DataFrame({"text": texts, "context": contexts, "label": labels, "row": raw["row"]}), fates
 
 
 def index_rows(rows: pd.DataFrame, fates: pd.Series) -> pd.DataFrame:

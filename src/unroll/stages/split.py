@@ -1,4 +1,4 @@
-"""data/clean/ → data/splits/: every row in exactly one of training, validation and test."""
+"""data/clean/ → data/splits/: every row in exactly one of training, validation and test; contexts in training alone."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from unroll.errors import InputError, run_stage
 from unroll.params import SplitParams, read_params
-from unroll.tables import copy_rows
+from unroll.tables import copy_rows, hash_column
 
 CLEAN = Path("data/clean/rows.parquet")
 SPLITS = Path("data/splits")
@@ -19,8 +19,9 @@ def main() -> None:
     table = pq.read_table(CLEAN, columns=["label", "part"])
     labels, is_test = np.array(table["label"]), np.array(table["part"]) == "test"
     splits = assign_splits(labels, is_test, params)
+    withheld = withhold_contexts(hash_column(CLEAN, "context"), hash_column(CLEAN, "text"), splits)
     for number, name in enumerate(NAMES):
-        copy_rows(CLEAN, SPLITS / f"{name}.parquet", splits == number)
+        copy_rows(CLEAN, SPLITS / f"{name}.parquet", splits == number, {"context": withheld})
     sizes = ", ".join(f"{name} {(splits == number).sum():,}" for number, name in enumerate(NAMES))
     print(f"split: {sizes}{' (official test split kept)' if is_test.any() else ''}")
 
@@ -49,6 +50,16 @@ def assign_splits(labels: np.ndarray, is_test: np.ndarray, params: SplitParams) 
         for split, part in enumerate(np.split(shuffled, ends[:-1])):
             splits[part] = split
     return splits
+
+
+def withhold_contexts(contexts: np.ndarray, texts: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Return which contexts must not be learned from, [rows] bool: nothing of validation and test may be seen before.
+
+    Those are the contexts of rows of validation and test, and of training rows the contexts that also stand there.
+    contexts, texts: [rows] uint64, their hashes; splits: [rows], numbers in `NAMES`.
+    """
+    held_out = splits != NAMES.index("train")
+    return held_out | np.isin(contexts, np.concatenate([contexts[held_out], texts[held_out]]))
 
 
 def apportion(rows: int, shares: list[float]) -> np.ndarray:

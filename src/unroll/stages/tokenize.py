@@ -18,9 +18,11 @@ BATCH_ROWS = 20_000
 
 
 def main() -> None:
-    params = read_params().tokenize
-    # Everything that is learned here is learned from the training split alone.
-    tokenizer = train_tokenizer((texts for texts, _ in read_batches("train")), params)
+    params = read_params()
+    # Everything that is learned here is learned from the training split alone. Words of the contexts get vectors by
+    # pretraining; without it, there would be nothing to know of them.
+    columns = ["text"] if params.pretrain.method == "none" else ["text", "context"]
+    tokenizer = train_tokenizer(read_texts("train", columns), params.tokenize)
     class_names = sorted(pc.unique(pq.read_table(SPLITS / "train.parquet", columns=["label"])["label"]).to_pylist())
     numbers = {name: number for number, name in enumerate(class_names)}
     for split in ("train", "val", "test"):
@@ -31,7 +33,14 @@ def main() -> None:
     with replace_when_done(MODELS / "tokenizer.json") as temporary:
         tokenizer.save(str(temporary))
     write_json(MODELS / "labels.json", class_names)
-    print(f"tokenize: {tokenizer.get_vocab_size():,} {params.level} tokens in the vocabulary")
+    print(f"tokenize: {tokenizer.get_vocab_size():,} {params.tokenize.level} tokens in the vocabulary")
+
+
+def read_texts(split: str, columns: list[str]) -> Iterator[list[str]]:
+    """Yield the texts of some columns of a split, some thousand at a time."""
+    with pq.ParquetFile(SPLITS / f"{split}.parquet") as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+            yield from (column.to_pylist() for column in batch.columns)
 
 
 def read_batches(split: str) -> Iterator[tuple[list[str], list[str]]]:

@@ -1,4 +1,4 @@
-"""data/tokens/ → models/model.safetensors, models/config.json, metrics/train.json: the model of the best epoch."""
+"""data/tokens/ and data/vectors.npy → model.safetensors and config.json in models/, metrics/train.json."""
 
 import time
 from dataclasses import asdict
@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
+from unroll.calibration import fit_temperature
 from unroll.errors import run_stage
 from unroll.files import read_json, replace_when_done, write_json
 from unroll.model import ModelConfig, SequenceClassifier, choose_device, count_parameters, make_repeatable
@@ -15,9 +16,11 @@ from unroll.params import read_params
 from unroll.tokens import load_tokens
 from unroll.tracking import start_training_run
 from unroll.training import Epoch, train_model, weigh_classes
+from unroll.vectors import load_vectors
 from unroll.vocabulary import load_tokenizer
 
-TOKENS, MODELS, METRICS = Path("data/tokens"), Path("models"), Path("metrics")
+TOKENS, VECTORS = Path("data/tokens"), Path("data/vectors.npy")
+MODELS, METRICS = Path("models"), Path("metrics")
 HISTORY = METRICS / "plots" / "history.csv"
 # Speed is no result: it differs from run to run, so it goes to MLflow and to no file that DVC hashes.
 NOT_REPEATABLE = ["examples_per_second"]
@@ -35,16 +38,22 @@ def main() -> None:
         vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
         classes=len(read_json(MODELS / "labels.json")),
     )
-    model = SequenceClassifier(config).to(device)
+    model = SequenceClassifier(config)
+    vectors = load_vectors(VECTORS)
+    if len(vectors):
+        model.start_from(vectors)
+    model.to(device)
+    embedding_rate = params.train.embedding_rate if len(vectors) else 1.0
     class_weights = weigh_classes(train.labels, config.classes) if params.train.class_weights else None
 
     with start_training_run(params, splits) as run:
         started = time.perf_counter()
-        training = train_model(model, train, val, params.train, class_weights, run.log_epoch)
+        training = train_model(model, train, val, params.train, class_weights, run.log_epoch, embedding_rate)
         seconds = time.perf_counter() - started
         with replace_when_done(MODELS / "model.safetensors") as temporary:
             save_file(training.weights, temporary)
-        write_json(MODELS / "config.json", config.model_dump())
+        temperature = fit_temperature(training.val_logits.double().numpy(), val.labels)
+        write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
         write_history(training.history)
         summary = summarize(training.history, training.best, count_parameters(model))
         write_json(METRICS / "train.json", summary)

@@ -1,0 +1,79 @@
+"""Print how the network in models/ stands beside linear classifiers, one of which has the same word vectors.
+
+Run it in a pipeline's folder after `dvc repro`: `python benchmarks/rival.py`.
+"""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from scipy.sparse import csr_matrix, hstack
+from sklearn.preprocessing import normalize
+from sklearn.svm import LinearSVC
+
+from unroll.baseline import CANDIDATES, make_features
+from unroll.bootstrap import bootstrap_macro_f1
+from unroll.errors import run_stage
+from unroll.scores import compute_macro_f1
+from unroll.tokens import Tokens, load_tokens
+from unroll.vectors import load_vectors
+
+SPLITS, TOKENS, VECTORS = Path("data/splits"), Path("data/tokens"), Path("data/vectors.npy")
+PREDICTIONS = Path("metrics/plots/predictions.csv")
+WEIGHTS = (0.5, 1.0, 2.0)  # of the mean vector, whose length is 1 as that of each kind of TF-IDF features
+
+
+def main() -> None:
+    texts = {
+        name: pq.read_table(SPLITS / f"{name}.parquet", columns=["text"])["text"].to_pylist()
+        for name in ("train", "val", "test")
+    }
+    tokens = {name: load_tokens(TOKENS, name) for name in texts}
+    labels = {name: np.array(split.labels) for name, split in tokens.items()}
+    classes = int(labels["train"].max()) + 1
+    features = make_features()
+    words = {"train": features.fit_transform(texts["train"])}
+    words |= {name: features.transform(texts[name]) for name in ("val", "test")}
+    vectors = load_vectors(VECTORS)
+    means = {name: average_vectors(split, vectors) for name, split in tokens.items()} if len(vectors) else {}
+
+    table = pd.read_csv(PREDICTIONS, keep_default_na=False)
+    names = sorted(table["actual"].unique())
+    network = np.searchsorted(names, table["predicted"].to_numpy())
+    print("| classifier | test macro-F1 | network minus it [95 % interval] |\n|---|---|---|")
+    print(f"| network | {compute_macro_f1(labels['test'], network, classes):.4f} | |")
+    for title, weights in (("linear", (0.0,)), ("linear with the mean of the vectors", WEIGHTS if means else ())):
+        candidates = [
+            fit({name: join(words[name], means.get(name), weight) for name in words}, labels, classes, c)
+            for weight, c in product(weights, CANDIDATES)
+        ]
+        if candidates:
+            _, predicted = max(candidates, key=lambda candidate: candidate[0])
+            score = compute_macro_f1(labels["test"], predicted, classes)
+            interval = bootstrap_macro_f1(labels["test"], network, predicted, classes)
+            print(f"| {title} | {score:.4f} | {interval.difference:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}] |")
+
+
+def average_vectors(tokens: Tokens, vectors: np.ndarray) -> csr_matrix:
+    """Return the mean of each text's vectors, of length 1; `[rows, features]`."""
+    counts = csr_matrix(
+        (np.ones(len(tokens.ids), dtype=np.float32), tokens.ids, tokens.offsets), shape=(len(tokens), len(vectors))
+    )
+    return csr_matrix(normalize(counts @ vectors))
+
+
+def join(words: csr_matrix, means: csr_matrix | None, weight: float) -> csr_matrix:
+    return hstack([words, means * weight]).tocsr() if weight else words
+
+
+def fit(rows: dict[str, csr_matrix], labels: dict[str, np.ndarray], classes: int, c: float) -> tuple[float, np.ndarray]:
+    """Return the macro-F1 on validation, by which candidates are chosen, and the predicted classes of test rows."""
+    classifier = LinearSVC(C=c, random_state=0).fit(rows["train"], labels["train"])
+    score = compute_macro_f1(labels["val"], classifier.predict(rows["val"]), classes)
+    return score, classifier.predict(rows["test"])
+
+
+if __name__ == "__main__":
+    run_stage(main)

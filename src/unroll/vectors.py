@@ -1,0 +1,24 @@
+"""Pretrained vectors as a file: a row for each token id."""
+
+from pathlib import Path
+
+import numpy as np
+
+from unroll.errors import InputError
+from unroll.files import replace_when_done
+
+
+def save_vectors(vectors: np.ndarray, path: Path) -> None:
+    """Write vectors, `[vocabulary, size]` float32."""
+    with replace_when_done(path) as temporary:
+        np.save(temporary, vectors, allow_pickle=False)
+
+
+def load_vectors(path: Path) -> np.ndarray:
+    """Read vectors, `[vocabulary, size]` float32; `[0, size]` where nothing was pretrained."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path} is not an array of vectors: {error}") from None
