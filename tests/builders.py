@@ -1,6 +1,6 @@
 """Small models for tests."""
 
-from unroll.model import ModelConfig
+from unroll.checkpoint import ModelConfig
 
 SMALL = {
     "cell": "gru",

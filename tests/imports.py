@@ -1,6 +1,7 @@
-"""Which modules of the package a module needs."""
+"""Which modules of the package, and which other packages, a module needs."""
 
 import ast
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "src" / "unroll"
@@ -18,6 +19,12 @@ def find_modules(module: Path) -> set[Path]:
     return found
 
 
+def find_packages(module: Path) -> set[str]:
+    """Return the names of the packages that these modules import and that do not come with Python."""
+    names = {name.split(".")[0] for path in find_modules(module) for name in _imported_names(path)}
+    return names - {"unroll"} - sys.stdlib_module_names
+
+
 def _imported_names(module: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(module.read_text())):
@@ -25,9 +32,11 @@ def _imported_names(module: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.startswith("unroll.")}
+    return names
 
 
 def _locate(name: str) -> Path | None:
+    if not name.startswith("unroll."):
+        return None
     path = PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
     return path if path.is_file() else None

@@ -47,11 +47,8 @@ def predict(
 
     The output has the input's columns and order, and after them `prediction` and a `probability_CLASS` for each class.
     """
-    # Imported when needed: PyTorch takes most of a second, which `unroll --help` should not cost.
-    from unroll.inference import load_classifier
-    from unroll.model import make_repeatable
+    from unroll.inference import load_classifier  # imported when needed: `unroll --help` should cost nothing
 
-    make_repeatable(threads=1)  # more gain nothing on models of this size, and lose much beside a busy neighbour
     if texts and input:
         raise InputError("both a text and --input are given: expected one of them")
     if texts:

@@ -1,38 +1,36 @@
-"""models/ to predictions, by the same cleaning, vocabulary and model code that training used."""
+"""models/ to predictions: texts to probabilities, by the cleaning and the vocabulary that training used.
+
+Neither PyTorch nor the training code is needed, so a prediction starts at once.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from tokenizers import Tokenizer
 
+from unroll.checkpoint import load_config, load_weights
 from unroll.errors import InputError
 from unroll.files import read_json
-from unroll.model import ModelConfig, SequenceClassifier, compute_logits
+from unroll.forward import predict_all, predict_one
+from unroll.network import Network, build_network
 from unroll.text import Cleaning, clean_text
 from unroll.tokens import Tokens
-from unroll.vocabulary import encode_texts, load_tokenizer
+from unroll.vocabulary import load_tokenizer, make_encoder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-T = TypeVar("T")
-BATCH_ROWS = 1024
-
 
 @dataclass(frozen=True)
 class Classifier:
-    """Everything that models/ holds."""
+    """Everything that models/ holds; `encode` returns the token ids of a cleaned text."""
 
     cleaning: Cleaning
-    tokenizer: Tokenizer
-    model: SequenceClassifier
+    encode: Callable[[str], list[int]]
+    network: Network
     class_names: list[str]
 
     def predict(self, texts: list[str]) -> np.ndarray:
@@ -40,12 +38,14 @@ class Classifier:
 
         A text of which cleaning leaves nothing has no prediction: its row is NaN.
         """
-        ids = encode_texts(self.tokenizer, [clean_text(text, self.cleaning) for text in texts])
+        ids = [self.encode(clean_text(text, self.cleaning)) for text in texts]
+        if len(ids) == 1 and ids[0]:
+            return predict_one(self.network, ids[0])
         rows = [row for row, text in enumerate(ids) if text]
         probabilities = np.full((len(texts), len(self.class_names)), np.nan, dtype=np.float32)
         if rows:
             tokens = Tokens.from_lists([ids[row] for row in rows], [0] * len(rows))
-            probabilities[rows] = compute_probabilities(self.model, tokens, BATCH_ROWS)
+            probabilities[rows] = predict_all(self.network, tokens)
         return probabilities
 
     def tabulate(self, texts: list[str]) -> "pd.DataFrame":
@@ -64,19 +64,14 @@ class Classifier:
         return table
 
 
-def compute_probabilities(model: SequenceClassifier, tokens: Tokens, batch_size: int) -> np.ndarray:
-    """Return the classes' probabilities for each text of a split, `[rows, classes]` float32."""
-    return torch.softmax(compute_logits(model, tokens, batch_size), dim=1).numpy()
-
-
 def load_classifier(folder: Path = Path("models")) -> Classifier:
     """Read models/ and put its parts together.
 
     Raises:
         InputError: a file is missing or damaged, or the files do not belong together.
     """
-    cleaning = _validate(folder / "cleaning.json", lambda value: Cleaning(**value))
-    config = _validate(folder / "config.json", lambda value: ModelConfig(**value))
+    cleaning = _load_cleaning(folder / "cleaning.json")
+    config = load_config(folder / "config.json")
     tokenizer = load_tokenizer(folder / "tokenizer.json")
     class_names = read_json(folder / "labels.json")
     if len(class_names) != config.classes or tokenizer.get_vocab_size() != config.vocabulary_size:
@@ -85,25 +80,12 @@ def load_classifier(folder: Path = Path("models")) -> Classifier:
             f"labels.json and tokenizer.json have {len(class_names)} and {tokenizer.get_vocab_size()}: "
             "expected the files of one training"
         )
-    return Classifier(cleaning, tokenizer, _load_model(folder / "model.safetensors", config), class_names)
+    network = build_network(load_weights(folder / "model.safetensors", config), config)
+    return Classifier(cleaning, make_encoder(tokenizer), network, class_names)
 
 
-def _load_model(path: Path, config: ModelConfig) -> SequenceClassifier:
-    if not path.is_file():
-        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
-    with torch.device("meta"):  # no time spent on random weights that are replaced at once
-        model = SequenceClassifier(config)
+def _load_cleaning(path: Path) -> Cleaning:
     try:
-        model.load_state_dict(load_file(path), assign=True)
-    except SafetensorError as error:
-        raise InputError(f"{path} holds no weights: {error}") from None
-    except RuntimeError:
-        raise InputError(f"{path} does not fit config.json beside it: expected the files of one training") from None
-    return model.eval()
-
-
-def _validate(path: Path, build: Callable[[dict], T]) -> T:
-    try:
-        return build(read_json(path))
-    except (ValidationError, TypeError) as error:
+        return Cleaning.model_validate(read_json(path))
+    except ValidationError as error:
         raise InputError(f"{path} is not what training writes: {error}") from None

@@ -1,31 +1,23 @@
 """The classifier: embedding → RNN, GRU or LSTM → pooling over time → linear head."""
 
 import os
-from typing import Annotated
+from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from unroll.batches import iterate_batches
+from unroll.checkpoint import ModelConfig, load_weights
 from unroll.errors import InputError
-from unroll.params import Count, ModelParams
+from unroll.params import ModelParams
 from unroll.tokens import Tokens
 from unroll.vocabulary import PADDING_ID
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 EMBEDDING_STD = 0.1  # PyTorch's N(0, 1) costs more than three points of accuracy on headlines
 PRETRAINED_STD = 0.3
-
-
-class ModelConfig(ModelParams):
-    """What is needed to build the model again: models/config.json."""
-
-    vocabulary_size: Count
-    classes: Count
-    temperature: Annotated[float, Field(gt=0)] = 1.0  # what logits are divided by to make probabilities
 
 
 class RecurrentEncoder(nn.Module):
@@ -134,6 +126,19 @@ class SequenceClassifier(nn.Module):
             self.embedding.weight[PADDING_ID].zero_()
 
 
+def load_model(path: Path, config: ModelConfig) -> SequenceClassifier:
+    """Read models/model.safetensors, for evaluation.
+
+    Raises:
+        InputError: the file is missing or damaged, or its weights are not of a model of this configuration.
+    """
+    with torch.device("meta"):  # no time spent on random weights that are replaced at once
+        model = SequenceClassifier(config)
+    weights = {name: torch.from_numpy(weight) for name, weight in load_weights(path, config).items()}
+    model.load_state_dict(weights, assign=True)
+    return model.eval()
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device that "auto", "cpu" or "cuda" stands for.
 
@@ -171,6 +176,11 @@ def compute_logits(model: nn.Module, tokens: Tokens, batch_size: int) -> Tensor:
     result = torch.empty_like(in_batch_order)
     result[torch.cat(rows)] = in_batch_order
     return result.clone()  # an ordinary tensor, not one of inference mode
+
+
+def compute_probabilities(model: nn.Module, tokens: Tokens, batch_size: int, temperature: float) -> np.ndarray:
+    """Return the classes' probabilities for each text of a split, `[rows, classes]` float32."""
+    return torch.softmax(compute_logits(model, tokens, batch_size) / temperature, dim=1).numpy()
 
 
 def count_parameters(model: nn.Module) -> int:

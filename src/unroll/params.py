@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML, YAMLError
 
 from unroll.errors import InputError
 
@@ -144,6 +143,8 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         InputError: the file is missing, is not YAML, or holds a wrong, unknown or missing parameter.
     """
+    from ruamel.yaml import YAML, YAMLError  # imported here: a prediction reads no parameters
+
     try:
         values = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:

@@ -19,15 +19,14 @@ EXAMPLE = ["Shares fall after profit warning", "Striker scores twice in cup fina
 # What models/ needs to answer; written into the logged model so that it can be served elsewhere.
 INFERENCE_PACKAGES = (
     "mlflow",
-    "more-itertools",
     "nltk",
     "numpy",
     "pandas",
     "pydantic",
     "ruamel.yaml",
     "safetensors",
+    "threadpoolctl",
     "tokenizers",
-    "torch",
 )
 
 

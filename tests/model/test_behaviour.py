@@ -4,11 +4,16 @@ After the kinds of Ribeiro et al. 2020 (CheckList, ACL): minimum functionality, 
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import Workspace
+from unroll.checkpoint import load_config
 from unroll.files import read_json
+from unroll.forward import predict_all, predict_one
 from unroll.inference import Classifier, load_classifier
+from unroll.model import compute_probabilities, load_model
+from unroll.tokens import load_tokens
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +52,19 @@ CLEAR = {
 @pytest.fixture(scope="module")
 def classifier(reproduced: Workspace) -> Classifier:
     return load_classifier(reproduced.path / "models")
+
+
+def test_both_ways_to_compute_agree_on_the_trained_model(reproduced: Workspace, classifier: Classifier) -> None:
+    """Evaluation uses PyTorch, predictions NumPy: on all test rows, together and one by one."""
+    models, tokens = reproduced.path / "models", load_tokens(reproduced.path / "data" / "tokens", "test")
+    config = load_config(models / "config.json")
+    model = load_model(models / "model.safetensors", config)
+    expected = compute_probabilities(model, tokens, 64, config.temperature)
+    np.testing.assert_allclose(predict_all(classifier.network, tokens), expected, atol=1e-5)
+    for row, text in enumerate(np.split(tokens.ids, tokens.offsets[1:-1])):
+        np.testing.assert_allclose(predict_one(classifier.network, text.tolist())[0], expected[row], atol=1e-5)
+    predictions = pd.read_csv(reproduced.path / "metrics" / "plots" / "predictions.csv", keep_default_na=False)
+    assert [classifier.class_names[number] for number in expected.argmax(axis=1)] == predictions["predicted"].tolist()
 
 
 def name_classes(classifier: Classifier, texts: list[str]) -> list[str]:

@@ -69,18 +69,32 @@ def test_the_same_headline_alone_and_in_bulk(models_alone: Workspace) -> None:
         assert float(in_bulk[f"probability_{name}"]) == pytest.approx(float(value), abs=1e-4)
 
 
-def test_predicting_needs_no_mlflow_no_dvc_and_no_training_code(models_alone: Workspace) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (
+            ["predict", "Shares fall"],
+            {"torch", "pandas", "pyarrow", "sklearn", "mlflow", "dvc", "nltk", "rich"},
+        ),
+        (["predict", "--input", "in.csv", "--output", "out.csv"], {"torch", "sklearn", "mlflow", "dvc", "nltk"}),
+        (["--help"], {"torch", "numpy", "pandas", "mlflow", "dvc", "tokenizers"}),
+    ],
+)
+def test_a_command_loads_no_more_than_it_needs(
+    models_alone: Workspace, arguments: list[str], unwanted: set[str]
+) -> None:
+    (models_alone.path / "in.csv").write_text("text\nShares fall\n")
     script = """
 import sys
 from unroll.cli import main
-sys.argv[1:] = ["predict", "Shares fall"]
 try:
     main()
 finally:
-    loaded = {name.split(".")[0] for name in sys.modules}
-    print(sorted(loaded & {"mlflow", "dvc", "sklearn", "nltk", "pandas"}))
+    print(*{name.split(".")[0] for name in sys.modules})
 """
-    assert models_alone.run("python", "-c", script).stdout.splitlines()[-1] == "[]"
+    loaded = models_alone.run("python", "-c", script, *arguments).stdout.splitlines()[-1].split()
+    assert "typer" in loaded
+    assert unwanted & set(loaded) == set()
 
 
 @pytest.mark.parametrize(

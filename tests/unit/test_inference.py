@@ -1,12 +1,15 @@
 """models/ put together, and refused when its parts are damaged or of different trainings."""
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from builders import make_config
 from unroll.errors import InputError
@@ -14,7 +17,8 @@ from unroll.files import write_json
 from unroll.inference import load_classifier
 from unroll.model import SequenceClassifier
 from unroll.params import TokenizeParams
-from unroll.vocabulary import train_tokenizer
+from unroll.text import Cleaning, clean_text
+from unroll.vocabulary import encode_texts, make_encoder, train_tokenizer
 
 
 @pytest.fixture
@@ -44,6 +48,35 @@ def test_predictions_do_not_depend_on_company(models: Path) -> None:
         assert together[number].sum() == pytest.approx(1)
     assert classifier.predict([]).shape == (0, 2)
     assert classifier.predict(["!"]).shape == (1, 2)
+
+
+LEVELS = ("word", "char", "bpe")
+CHARACTERS = st.sampled_from(" abcdeXÅß'.<>&;-\u3000\x85\x1c") | st.characters()
+
+
+def make_cleaning(**changes: object) -> Cleaning:
+    values = {"lowercase": True, "brackets": "keep", "numbers": "keep", "punctuation": "drop", "stemming": "none"}
+    return Cleaning(**(values | {"stop_words": []} | changes))
+
+
+@pytest.mark.parametrize("punctuation", ["keep", "drop"])
+@given(texts=st.lists(st.text(CHARACTERS, max_size=30) | st.just("<unk> a <pad>")))
+def test_one_text_is_encoded_as_the_tokenizer_encodes_many(texts: list[str], punctuation: str) -> None:
+    cleaned = [clean_text(text, make_cleaning(punctuation=punctuation)) for text in texts]
+    for level in LEVELS:
+        params = TokenizeParams(level=level, vocabulary_size=50, min_count=1, max_tokens=4)
+        tokenizer = train_tokenizer([cleaned[::2], ["a b c d"]], params)
+        encode = make_encoder(tokenizer)
+        assert [encode(text) for text in cleaned] == encode_texts(tokenizer, cleaned)
+
+
+def test_real_titles_are_encoded_as_the_tokenizer_encodes_them(ag_news: Path) -> None:
+    with ag_news.open(encoding="utf-8", newline="") as file:
+        titles = [clean_text(row[1], make_cleaning()) for row in csv.reader(file)]
+    params = TokenizeParams(level="word", vocabulary_size=100_000, min_count=2, max_tokens=12)
+    tokenizer = train_tokenizer([titles], params)
+    encode = make_encoder(tokenizer)
+    assert [encode(title) for title in titles] == encode_texts(tokenizer, titles)
 
 
 def test_tables_name_the_class_and_leave_rows_without_text_empty(models: Path) -> None:
@@ -82,12 +115,31 @@ def test_a_damaged_file_is_named(models: Path, name: str, content: bytes) -> Non
         ({"hidden_size": 7}, r"model\.safetensors does not fit config\.json beside it"),
         ({"cell": "gru"}, r"model\.safetensors does not fit config\.json beside it"),
         ({"pooling": "max"}, r"model\.safetensors does not fit config\.json beside it"),
+        ({"layers": 2}, r"model\.safetensors does not fit config\.json beside it"),
+        ({"temperature": 0}, r"config\.json is not what training writes: .*\s.*temperature"),
     ],
 )
 def test_files_of_different_trainings(models: Path, changes: dict[str, object], message: str) -> None:
     change_config(models, **changes)
     with pytest.raises(InputError, match=message):
         load_classifier(models)
+
+
+def test_weights_of_half_precision(models: Path) -> None:
+    path = models / "model.safetensors"
+    save_file({name: weight.half() for name, weight in load_file(path).items()}, path)
+    with pytest.raises(InputError, match=r"model\.safetensors does not fit config\.json beside it"):
+        load_classifier(models)
+
+
+def test_a_configuration_without_temperature_means_one(models: Path) -> None:
+    expected = load_classifier(models).predict(["Shares fall"])
+    config = json.loads((models / "config.json").read_text())
+    assert config.pop("temperature") == 1
+    write_json(models / "config.json", config)
+    np.testing.assert_array_equal(load_classifier(models).predict(["Shares fall"]), expected)
+    change_config(models, temperature=100.0)
+    np.testing.assert_allclose(load_classifier(models).predict(["Shares fall"]), 0.5, atol=0.05)
 
 
 def test_a_truncated_model(models: Path) -> None:

@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from unroll.bootstrap import bootstrap_macro_f1
+from unroll.checkpoint import load_config
 from unroll.errors import InputError, run_stage
-from unroll.files import replace_when_done, write_json
-from unroll.inference import compute_probabilities, load_classifier
+from unroll.files import read_json, replace_when_done, write_json
 from unroll.linking import Evaluation, log_evaluation
-from unroll.model import choose_device, make_repeatable
+from unroll.model import choose_device, compute_probabilities, load_model, make_repeatable
 from unroll.params import read_params
 from unroll.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
 from unroll.scores import compute_class_scores, compute_macro_f1, compute_reliability, compute_scores, count_confusions
@@ -26,12 +26,12 @@ BATCH_ROWS = 1024
 def main() -> None:
     params = read_params()
     make_repeatable(params.train.threads)
-    classifier = load_classifier(MODELS)
-    names = classifier.class_names
+    names = read_json(MODELS / "labels.json")
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     labels = splits["test"].labels
-    model = classifier.model.to(choose_device(params.train.device))
-    probabilities = compute_probabilities(model, splits["test"], BATCH_ROWS)
+    config = load_config(MODELS / "config.json")
+    model = load_model(MODELS / "model.safetensors", config).to(choose_device(params.train.device))
+    probabilities = compute_probabilities(model, splits["test"], BATCH_ROWS, config.temperature)
     predicted = probabilities.argmax(axis=1)
 
     scores = compute_scores(labels, probabilities, params.evaluate.calibration_bins)

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import save_file
 
 from unroll.calibration import fit_temperature
+from unroll.checkpoint import ModelConfig
 from unroll.errors import run_stage
 from unroll.files import read_json, replace_when_done, write_json
-from unroll.model import ModelConfig, SequenceClassifier, choose_device, count_parameters, make_repeatable
+from unroll.model import SequenceClassifier, choose_device, count_parameters, make_repeatable
 from unroll.params import read_params
 from unroll.tokens import load_tokens
 from unroll.tracking import start_training_run

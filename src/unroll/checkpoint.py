@@ -1,0 +1,76 @@
+"""A trained model as files: models/config.json and models/model.safetensors."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from unroll.errors import InputError
+from unroll.files import read_json
+from unroll.params import Count, ModelParams
+
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+class ModelConfig(ModelParams):
+    """What is needed to build the model again, and to make its logits probabilities: softmax(logits / temperature)."""
+
+    vocabulary_size: Count
+    classes: Count
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+
+
+def load_config(path: Path) -> ModelConfig:
+    """Read models/config.json.
+
+    Raises:
+        InputError: the file is missing or is not what training writes.
+    """
+    try:
+        return ModelConfig.model_validate(read_json(path))
+    except ValidationError as error:
+        raise InputError(f"{path} is not what training writes: {error}") from None
+
+
+def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:
+    """Read models/model.safetensors: the state dictionary of a SequenceClassifier, float32.
+
+    Raises:
+        InputError: the file is missing or damaged, or its weights are not of a model of this configuration.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path} holds no weights: {error}") from None
+    found = {name: (weight.shape, weight.dtype) for name, weight in weights.items()}
+    if found != {name: (shape, np.float32) for name, shape in _list_shapes(config).items()}:
+        raise InputError(f"{path} does not fit config.json beside it: expected the files of one training")
+    return weights
+
+
+def list_suffixes(config: ModelConfig, layer: int) -> list[str]:
+    """Return how the names of a recurrent layer's weights end: one for each direction."""
+    return [f"l{layer}", f"l{layer}_reverse"] if config.bidirectional else [f"l{layer}"]
+
+
+def _list_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    rows, features = GATES[config.cell] * config.hidden_size, config.embedding_size
+    output = config.hidden_size * (2 if config.bidirectional else 1)
+    shapes = {
+        "embedding.weight": (config.vocabulary_size, features),
+        "head.weight": (config.classes, output),
+        "head.bias": (config.classes,),
+    }
+    if config.pooling == "attention":
+        shapes["pooling.score.weight"] = (1, output)
+    for layer in range(config.layers):
+        for suffix in list_suffixes(config, layer):
+            shapes[f"encoder.layers.weight_ih_{suffix}"] = (rows, output if layer else features)
+            shapes[f"encoder.layers.weight_hh_{suffix}"] = (rows, config.hidden_size)
+            shapes[f"encoder.layers.bias_ih_{suffix}"] = shapes[f"encoder.layers.bias_hh_{suffix}"] = (rows,)
+    return shapes
