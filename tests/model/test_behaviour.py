@@ -6,6 +6,7 @@ After the kinds of Ribeiro et al. 2020 (CheckList, ACL): minimum functionality, 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import log_loss
 
 from conftest import Workspace
 from unroll.checkpoint import load_config
@@ -52,6 +53,18 @@ CLEAR = {
 @pytest.fixture(scope="module")
 def classifier(reproduced: Workspace) -> Classifier:
     return load_classifier(reproduced.path / "models")
+
+
+def test_the_temperature_is_the_best_on_validation(reproduced: Workspace) -> None:
+    models, tokens = reproduced.path / "models", load_tokens(reproduced.path / "data" / "tokens", "val")
+    config = load_config(models / "config.json")
+    model = load_model(models / "model.safetensors", config)
+    losses = [
+        log_loss(tokens.labels, compute_probabilities(model, tokens, 64, config.temperature * change))
+        for change in (0.97, 1, 1.03)
+    ]
+    assert min(losses) == losses[1]
+    assert config.temperature != 1
 
 
 def test_both_ways_to_compute_agree_on_the_trained_model(reproduced: Workspace, classifier: Classifier) -> None:
