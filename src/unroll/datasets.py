@@ -101,7 +101,7 @@ def read_rows(path: Path, layout: Layout) -> Iterator[pd.DataFrame]:
         for column in layout.text_columns[1:]:
             text = text + " " + chunk[column]
         rows = range(first, first + len(chunk))
-        yield pd.DataFrame({"text": text.to_numpy(), "label": chunk[layout.label_column].str.strip(), "row": rows})
+        yield pd.DataFrame({"text": text, "label": chunk[layout.label_column].str.strip(), "row": rows})
         first += len(chunk)
 
 
@@ -146,7 +146,8 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
 
 
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
-    with pq.ParquetFile(path) as file:
+    # Arrow's buffer in advance would in the end hold the whole file.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=CHUNK_ROWS):
             columns = [_write_out(column).fill_null("") for column in batch.columns]
             yield pa.table(columns, names=batch.schema.names).to_pandas().astype(str)
