@@ -163,7 +163,8 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
 
 
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
-    with pq.ParquetFile(path) as file:
+    # Arrow's buffer in advance would in the end hold the whole file.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=CHUNK_ROWS):
             columns = [_write_out(column).fill_null("") for column in batch.columns]
             yield pa.table(columns, names=batch.schema.names).to_pandas().astype(str)

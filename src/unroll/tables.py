@@ -1,5 +1,6 @@
 """Parquet tables that are read and written a batch at a time."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,20 @@ import pyarrow.parquet as pq
 
 from unroll.files import replace_when_done
 
+BATCH_ROWS = 20_000
+
+
+def read_batches(path: Path, *columns: str) -> Iterator[pa.RecordBatch]:
+    """Yield these columns of a table, or all of them, some thousand rows at a time."""
+    # Arrow's buffer in advance would in the end hold the whole file.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        yield from file.iter_batches(BATCH_ROWS, columns=list(columns) or None)
+
 
 def hash_column(path: Path, column: str) -> np.ndarray:
     """Return a 64-bit hash of each text of a column, [rows] uint64; equal texts have equal hashes, on any machine."""
-    with pq.ParquetFile(path) as file:
-        batches = [batch[column].to_numpy(zero_copy_only=False) for batch in file.iter_batches(columns=[column])]
-    return np.concatenate([pd.util.hash_array(texts, categorize=False) for texts in batches])
+    texts = (batch[column].to_numpy(zero_copy_only=False) for batch in read_batches(path, column))
+    return np.concatenate([pd.util.hash_array(batch, categorize=False) for batch in texts])
 
 
 def copy_rows(source: Path, target: Path, chosen: np.ndarray, emptied: dict[str, np.ndarray] | None = None) -> None:
@@ -26,7 +35,7 @@ def copy_rows(source: Path, target: Path, chosen: np.ndarray, emptied: dict[str,
     first = 0
     with (
         replace_when_done(target) as temporary,
-        pq.ParquetFile(source) as file,
+        pq.ParquetFile(source, pre_buffer=False) as file,
         pq.ParquetWriter(temporary, file.schema_arrow) as writer,
     ):
         for batch in file.iter_batches():

@@ -1,4 +1,4 @@
-"""Text cleaning: the one function that the pipeline and inference share."""
+"""Text cleaning: the definition that the pipeline and inference share; text_columns does the same to whole columns."""
 
 import re
 import unicodedata
@@ -9,11 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 # What news feeds leave of HTML entities: "Sox #39;s", "&amp;lt;b&amp;gt;", " quot;". The feeds put a space
 # where the ampersand stood, so the space belongs to the debris.
-_NUMERIC_ENTITY = re.compile(r"(?:&amp;|&| )?#(\d{2,5});")
-_NAMED_ENTITY = re.compile(r"(?:&amp;|&|\b ?)(amp|quot|apos|lt|gt|nbsp);")
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-_BACKSLASH = re.compile(r"\\(?!\$)")
-_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
+NUMERIC_ENTITY = re.compile(r"(?:&amp;|&| )?#(\d{2,5});")
+NAMED_ENTITY = re.compile(r"(?:&amp;|&|\b ?)(amp|quot|apos|lt|gt|nbsp);")
+TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
 # A word may hold apostrophes, full stops and ampersands between letters: "don't", "U.S", "AT&T", "3.5".
 _WORD = re.compile(r"[^\W_]+(?:['.,&][^\W_]+)*")
@@ -40,30 +39,35 @@ def clean_text(text: str, cleaning: Cleaning) -> str:
     HTML entities and tags are decoded or removed first, so that `gt`, `39` or `quot` never become words.
     The result is empty when nothing is left.
     """
-    text = _BACKSLASH.sub(" ", _decode_html(text)).replace("\\", "")
+    text = _decode_html(text).replace("\\", " ")
     text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
     if cleaning.brackets == "drop":
-        text = _BRACKETS.sub(" ", text)
+        text = BRACKETS.sub(" ", text)
     if cleaning.lowercase:
         text = text.lower()
     words = (_WORD if cleaning.punctuation == "drop" else _WORD_OR_MARK).findall(text)
     if cleaning.stop_words:
         words = [word for word in words if word.lower() not in cleaning.stop_words]
+    return " ".join(change_words(words, cleaning))
+
+
+def change_words(words: list[str], cleaning: Cleaning) -> list[str]:
+    """Return each word stemmed and with its digits masked, where `cleaning` wants it."""
     if cleaning.stemming == "porter":
         words = _stem(words, cleaning.lowercase)
     if cleaning.numbers == "mask":
         words = [_NUMBER.sub("0", word) for word in words]
-    return " ".join(words)
+    return words
 
 
 def _decode_html(text: str) -> str:
     # Twice, because feeds escape what was escaped already: "&amp;lt;b&amp;gt;".
     for _ in range(2):
         if ";" in text:
-            text = _NUMERIC_ENTITY.sub(r"&#\1;", text)
-            text = _NAMED_ENTITY.sub(r"&\1;", text)
+            text = NUMERIC_ENTITY.sub(r"&#\1;", text)
+            text = NAMED_ENTITY.sub(r"&\1;", text)
             text = unescape(text)
-    return _TAG.sub(" ", text) if "<" in text else text
+    return TAG.sub(" ", text) if "<" in text else text
 
 
 def _stem(words: list[str], lowercase: bool) -> list[str]:

@@ -1,7 +1,11 @@
 """Texts as token ids: ragged arrays without padding, kept as .npy files that can be mapped into memory."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -32,27 +36,49 @@ class Tokens:
     @classmethod
     def from_lists(cls, ids: list[list[int]], labels: list[int]) -> "Tokens":
         """Join lists of token ids, one for each text."""
-        offsets = np.zeros(len(ids) + 1, dtype=np.int64)
-        np.cumsum([len(text) for text in ids], out=offsets[1:])
-        flat = np.fromiter((token for text in ids for token in text), dtype=np.int32, count=offsets[-1])
-        return cls(flat, offsets, np.array(labels, dtype=np.int64))
+        return cls(*flatten_ids(ids), np.array(labels, dtype=np.int64))
 
 
-def concatenate_tokens(parts: list[Tokens]) -> Tokens:
-    """Join the texts of several parts in their order."""
-    lengths = np.concatenate([part.lengths for part in parts])
-    return Tokens(
-        ids=np.concatenate([part.ids for part in parts]),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        labels=np.concatenate([part.labels for part in parts]),
-    )
+def flatten_ids(ids: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Join lists of token ids, one for each text; return `ids` and `offsets` as `Tokens` has them."""
+    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
+    np.cumsum([len(text) for text in ids], out=offsets[1:])
+    return np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=offsets[-1]), offsets
 
 
-def save_tokens(tokens: Tokens, folder: Path, split: str) -> None:
-    """Write `SPLIT.ids.npy`, `SPLIT.offsets.npy` and `SPLIT.labels.npy`."""
-    for name in ("ids", "offsets", "labels"):
-        with replace_when_done(folder / f"{split}.{name}.npy") as temporary:
-            np.save(temporary, getattr(tokens, name), allow_pickle=False)
+def save_tokens(parts: Iterable[Tokens], folder: Path, split: str) -> None:
+    """Write `SPLIT.ids.npy`, `SPLIT.offsets.npy` and `SPLIT.labels.npy`: the texts of all parts, in their order.
+
+    Each part is written as it comes, so that no more than one is in memory.
+    """
+    tokens = 0
+    with (
+        _open_array(folder / f"{split}.ids.npy", np.int32) as ids,
+        _open_array(folder / f"{split}.offsets.npy", np.int64) as offsets,
+        _open_array(folder / f"{split}.labels.npy", np.int64) as labels,
+    ):
+        for part in parts:
+            ids.write(part.ids.tobytes())
+            offsets.write((part.offsets[:-1] + tokens).tobytes())
+            labels.write(part.labels.tobytes())
+            tokens += int(part.offsets[-1])
+        offsets.write(np.int64(tokens).tobytes())
+
+
+@contextmanager
+def _open_array(path: Path, dtype: type[np.generic]) -> Iterator[BinaryIO]:
+    """Open a .npy file of one dimension to append numbers to.
+
+    NumPy's header leaves room for any length, so that it can be written again once the length is known.
+    """
+    with replace_when_done(path) as temporary, temporary.open("wb") as file:
+        header = {"descr": np.dtype(dtype).str, "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, header | {"shape": (0,)})
+        start = file.tell()
+        yield file
+        length = (file.tell() - start) // np.dtype(dtype).itemsize
+        file.seek(0)
+        np.lib.format.write_array_header_1_0(file, header | {"shape": (length,)})
 
 
 def load_tokens(folder: Path, split: str) -> Tokens:

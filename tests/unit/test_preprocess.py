@@ -22,7 +22,7 @@ def judge(rows: list[tuple[str, str, str]], classes: dict[str, str] | None = Non
     raw["context"] = "More of it."
     cleaned, fates = clean_rows(raw, classes, PLAIN)
     cleaned["part"] = raw["part"]
-    return cleaned, decide_fates(index_rows(cleaned, fates))
+    return cleaned, decide_fates(index_rows(cleaned, fates).to_pandas())
 
 
 def test_each_reason() -> None:
@@ -77,14 +77,14 @@ def test_whatever_the_table_every_text_is_kept_at_most_once_and_every_row_is_acc
     raw = pd.Series([text for text, _, _ in table])
     fates_of_missing = fates[(raw == "") | (cleaned["label"] == "")]
     assert set(fates_of_missing) <= {"missing"}
-    summary = summarize(index_rows(cleaned, fates), fates, SOURCES)
+    summary = summarize(index_rows(cleaned, fates).to_pandas(), fates, SOURCES)
     assert summary["rows_in"] == len(table) == summary["rows_out"] + sum(summary["dropped"].values())
     assert sum(summary["classes"].values()) == summary["rows_out"]
 
 
 def test_length_percentiles_count_words() -> None:
     cleaned, fates = judge([("one", "a", "all"), ("one two three", "b", "all")])
-    lengths = summarize(index_rows(cleaned, fates), fates, SOURCES)["words_per_text"]
+    lengths = summarize(index_rows(cleaned, fates).to_pandas(), fates, SOURCES)["words_per_text"]
     assert (lengths["p50"], lengths["max"]) == (2.0, 3)
 
 
@@ -106,4 +106,4 @@ def test_length_percentiles_count_words() -> None:
 def test_data_that_cannot_be_learned_from(rows: list[tuple[str, str, str]], message: str) -> None:
     cleaned, fates = judge(rows)
     with pytest.raises(InputError, match=message):
-        check_summary(summarize(index_rows(cleaned, fates), fates, SOURCES))
+        check_summary(summarize(index_rows(cleaned, fates).to_pandas(), fates, SOURCES))

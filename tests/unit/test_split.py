@@ -17,7 +17,8 @@ LABELS = st.lists(st.integers(3, 60), min_size=1, max_size=6).flatmap(
 
 def assign(labels: list, is_test: list[bool] | None = None, **changes: object) -> np.ndarray:
     is_test = [False] * len(labels) if is_test is None else is_test
-    return assign_splits(np.array(labels), np.array(is_test), SHARES.model_copy(update=changes))
+    class_names, numbers = np.unique(labels, return_inverse=True)
+    return assign_splits(numbers, class_names.tolist(), np.array(is_test), SHARES.model_copy(update=changes))
 
 
 @given(LABELS, st.integers(0, 9))

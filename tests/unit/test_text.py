@@ -79,7 +79,13 @@ def test_broken_markup_does_no_harm(text: str) -> None:
 
 def test_debris_is_not_among_the_frequent_words_of_real_rows(ag_news: Path) -> None:
     data = {"dataset": "ag_news", "text": "title+description", "url": str(ag_news), "sha256": None}
-    rest = {"test_url": None, "test_sha256": None, "text_column": "text", "label_column": "label"}
+    rest = {
+        "test_url": None,
+        "test_sha256": None,
+        "text_column": "text",
+        "label_column": "label",
+        "context_column": None,
+    }
     words: Counter[str] = Counter()
     for rows in read_rows(ag_news, choose_layout(DataParams(**data, **rest))):
         for text in rows["text"]:

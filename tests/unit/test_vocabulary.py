@@ -1,13 +1,16 @@
 """Vocabularies and token arrays."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unroll.errors import InputError
 from unroll.params import TokenizeParams
-from unroll.tokens import Tokens, concatenate_tokens, load_tokens, save_tokens
+from unroll.tokens import Tokens, load_tokens, save_tokens
 from unroll.vocabulary import PADDING_ID, UNKNOWN_ID, encode_texts, load_tokenizer, train_tokenizer
 
 TEXTS = ["shares fall in tokyo", "shares rise", "shares rise again in oslo"]
@@ -63,8 +66,8 @@ def test_a_damaged_tokenizer(tmp_path: Path) -> None:
 
 
 def test_token_arrays_come_back_as_they_were(tmp_path: Path) -> None:
-    tokens = concatenate_tokens([Tokens.from_lists([[5, 6], [7]], [0, 1]), Tokens.from_lists([[8, 9, 10]], [1])])
-    save_tokens(tokens, tmp_path, "train")
+    parts = [Tokens.from_lists([[5, 6], [7]], [0, 1]), Tokens.from_lists([[8, 9, 10]], [1])]
+    save_tokens(parts, tmp_path, "train")
     loaded = load_tokens(tmp_path, "train")
     assert loaded.ids.tolist() == [5, 6, 7, 8, 9, 10]
     assert loaded.offsets.tolist() == [0, 2, 3, 6]
@@ -73,8 +76,20 @@ def test_token_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     assert isinstance(loaded.ids, np.memmap)
 
 
+@given(st.lists(st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=9), max_size=9), max_size=4))
+def test_token_files_written_in_parts_are_those_of_the_whole(parts: list[list[list[int]]]) -> None:
+    whole = Tokens.from_lists([text for part in parts for text in part], list(range(sum(map(len, parts)))))
+    labels = iter(whole.labels)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        save_tokens((Tokens.from_lists(part, [next(labels) for _ in part]) for part in parts), folder, "train")
+        for array in ("ids", "offsets", "labels"):
+            np.save(folder / "whole.npy", getattr(whole, array))
+            assert (folder / f"train.{array}.npy").read_bytes() == (folder / "whole.npy").read_bytes()
+
+
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
-    save_tokens(Tokens.from_lists([[5]], [0]), tmp_path, "train")
+    save_tokens([Tokens.from_lists([[5]], [0])], tmp_path, "train")
     np.save(tmp_path / "train.ids.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="is not an array of token data"):
         load_tokens(tmp_path, "train")

@@ -1,6 +1,5 @@
 """data/raw/ → data/clean/: clean, distinct texts with their labels, and an account of every row that was dropped."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,8 @@ from unroll.errors import InputError, run_stage
 from unroll.files import read_json, write_json
 from unroll.params import PreprocessParams, read_params
 from unroll.tables import copy_rows
-from unroll.text import Cleaning, clean_text
+from unroll.text import Cleaning
+from unroll.text_columns import clean_texts
 
 RAW = Path("data/raw")
 STOP_WORDS = Path("data/stopwords")
@@ -26,6 +26,7 @@ CLEAN = Path("data/clean/rows.parquet")
 # context: more text of the row, which only pretraining reads.
 SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "context", "label", "part")] + [("row", pa.int64())])
 DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "duplicate")
+FATES = pd.CategoricalDtype(("keep", *DROP_REASONS))
 FEWEST_ROWS_OF_A_CLASS = 3  # one for each split
 PERCENTILES = (5, 25, 50, 75, 95, 99)
 
@@ -39,7 +40,8 @@ def main() -> None:
     # row; only when all are known can duplicates be told; the second copies the rows that are kept.
     with TemporaryDirectory(dir=CLEAN.parent) as folder:
         cleaned = Path(folder) / "cleaned.parquet"
-        index = pd.concat(clean_sources(sources, choose_layout(params.data), cleaning, cleaned), ignore_index=True)
+        parts = clean_sources(sources, choose_layout(params.data), cleaning, cleaned)
+        index = pa.concat_tables(parts).unify_dictionaries().to_pandas()
         fates = decide_fates(index)
         summary = summarize(index, fates, sources)
         check_summary(summary)
@@ -67,7 +69,7 @@ def read_stop_words() -> list[str]:
 
 def clean_sources(
     sources: list[dict[str, Any]], layout: Layout, cleaning: Cleaning, cleaned: Path
-) -> Iterator[pd.DataFrame]:
+) -> Iterator[pa.Table]:
     """Write every row, cleaned, to `cleaned`; yield for each chunk the index that `decide_fates` needs."""
     with pq.ParquetWriter(cleaned, SCHEMA) as writer, tqdm(unit=" rows", desc="preprocess", disable=None) as progress:
         for source in sources:
@@ -84,29 +86,29 @@ def clean_rows(
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Clean a chunk of rows; return them with each row's fate: "keep" or the reason to drop it."""
     labels = raw["label"].map(class_names).fillna("") if class_names else raw["label"]
-    texts = pd.Series([clean_text(text, cleaning) for text in raw["text"]], index=raw.index, dtype=str)
-    fates = pd.Series("keep", index=raw.index, dtype=object)
+    cleaned = clean_texts(pa.array(raw["text"]), cleaning)
+    texts = pd.Series(cleaned, index=raw.index, dtype=str)
+    fates = pd.Series("keep", index=raw.index, dtype=FATES)
     fates[texts == ""] = "empty_after_cleaning"
     fates[labels == ""] = "unknown_class"
     fates[(raw["text"].str.strip() == "") | (raw["label"] == "")] = "missing"
-    contexts = [clean_text(context, cleaning) for context in raw["context"]]
+    contexts = pd.Series(clean_texts(pa.array(raw["context"]), cleaning), index=raw.index, dtype=str)
     return pd.DataFrame({"text": texts, "context": contexts, "label": labels, "row": raw["row"]}), fates
 
 
-def index_rows(rows: pd.DataFrame, fates: pd.Series) -> pd.DataFrame:
+def index_rows(rows: pd.DataFrame, fates: pd.Series) -> pa.Table:
     """Return what is remembered of each row: a 64-bit hash of its text, its label, part, words and fate so far.
 
-    Two different texts share a hash with a probability of 3 in 100 million among a million rows; all that would
-    happen is that one of them is dropped as a duplicate.
+    Two different texts share a hash (SipHash) with a probability of 3 in 100 million among a million rows; all that
+    would happen is that one of them is dropped as a duplicate.
     """
-    keys = [int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") for text in rows["text"]]
-    return pd.DataFrame(
+    return pa.table(
         {
-            "key": np.array(keys, dtype=np.uint64),
-            "label": rows["label"].to_numpy(dtype=object),
-            "is_test": (rows["part"] == "test").to_numpy(),
-            "words": (rows["text"].str.count(" ") + 1).to_numpy(dtype=np.int32),
-            "fate": fates.to_numpy(),
+            "key": pd.util.hash_array(rows["text"].to_numpy(dtype=object), categorize=False),
+            "label": pa.array(rows["label"], pa.string()).dictionary_encode(),
+            "is_test": rows["part"] == "test",
+            "words": (rows["text"].str.count(" ") + 1).astype(np.int32),
+            "fate": fates,
         }
     )
 
@@ -118,13 +120,17 @@ def decide_fates(index: pd.DataFrame) -> pd.Series:
     of an official test split goes before those of the training rows.
     """
     fates = index["fate"].copy()
-    candidates = index[fates == "keep"]
-    labels_of_text = candidates.drop_duplicates(["key", "label"])
-    conflicting = candidates["key"].isin(labels_of_text["key"][labels_of_text["key"].duplicated()])
-    fates[conflicting[conflicting].index] = "conflicting_label"
-    candidates = candidates[~conflicting].sort_values("is_test", ascending=False, kind="stable")
-    duplicate = candidates["key"].duplicated()
-    fates[duplicate[duplicate].index] = "duplicate"
+    rows = np.flatnonzero(fates == "keep")
+    key, label, is_test = (column.to_numpy() for column in (index["key"], index["label"].cat.codes, index["is_test"]))
+    # Equal texts come to stand side by side; the first of them is the one to keep.
+    rows = rows[np.lexsort((~is_test[rows], key[rows]))]
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = key[rows[1:]] != key[rows[:-1]]
+    text = np.cumsum(first) - 1
+    other_label = label[rows] != label[rows[first]][text]
+    conflicting = np.isin(text, text[other_label])
+    fates.iloc[rows[~first]] = "duplicate"
+    fates.iloc[rows[conflicting]] = "conflicting_label"
     return fates
 
 
@@ -137,7 +143,7 @@ def summarize(index: pd.DataFrame, fates: pd.Series, sources: list[dict[str, Any
         "rows_in": len(index),
         "rows_out": len(kept),
         "dropped": {reason: int((fates == reason).sum()) for reason in DROP_REASONS},
-        "classes": {str(name): int(count) for name, count in kept["label"].value_counts().items()},
+        "classes": {str(name): int(count) for name, count in kept["label"].value_counts().items() if count},
         "words_per_text": {f"p{p:02d}": float(value) for p, value in zip(PERCENTILES, percentiles, strict=False)}
         | {"max": int(words.max(initial=0))},
         "sources": {source["part"]: {key: source[key] for key in ("bytes", "sha256")} for source in sources},

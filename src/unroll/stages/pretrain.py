@@ -1,23 +1,21 @@
 """data/splits/train.parquet → data/vectors.npy: vectors of tokens, learned from the training text alone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from unroll.errors import run_stage
 from unroll.params import read_params
 from unroll.skipgram import count_epochs, learn_vectors
+from unroll.tables import read_batches
 from unroll.vectors import save_vectors
 from unroll.vocabulary import encode_texts, load_tokenizer
 
 # The training split alone: text of validation and test rows must not be seen before they are scored.
 TRAIN, TOKENIZER = Path("data/splits/train.parquet"), Path("models/tokenizer.json")
 VECTORS = Path("data/vectors.npy")
-BATCH_ROWS = 20_000
 
 
 def main() -> None:
@@ -42,18 +40,11 @@ def write_corpus(tokenizer: Tokenizer, corpus: Path) -> int:
     """Write the token ids of each row, its text and then its context, as a line; return how many they are."""
     words = 0
     with corpus.open("w", encoding="ascii") as file:
-        for texts, contexts in read_batches():
-            for text, context in zip(encode_texts(tokenizer, texts), encode_texts(tokenizer, contexts), strict=True):
+        for batch in read_batches(TRAIN, "text", "context"):
+            for text, context in zip(*(encode_texts(tokenizer, column.to_pylist()) for column in batch), strict=True):
                 words += len(text) + len(context)
                 file.write(" ".join(map(str, text + context)) + "\n")
     return words
-
-
-def read_batches() -> Iterator[tuple[list[str], list[str]]]:
-    """Yield texts and contexts, some thousand rows at a time."""
-    with pq.ParquetFile(TRAIN) as file:
-        for batch in file.iter_batches(BATCH_ROWS, columns=["text", "context"]):
-            yield batch["text"].to_pylist(), batch["context"].to_pylist()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unroll.errors import InputError, run_stage
@@ -16,9 +17,8 @@ NAMES = ("train", "val", "test")
 
 def main() -> None:
     params = read_params().split
-    table = pq.read_table(CLEAN, columns=["label", "part"])
-    labels, is_test = np.array(table["label"]), np.array(table["part"]) == "test"
-    splits = assign_splits(labels, is_test, params)
+    labels, class_names, is_test = read_labels()
+    splits = assign_splits(labels, class_names, is_test, params)
     withheld = withhold_contexts(hash_column(CLEAN, "context"), hash_column(CLEAN, "text"), splits)
     for number, name in enumerate(NAMES):
         copy_rows(CLEAN, SPLITS / f"{name}.parquet", splits == number, {"context": withheld})
@@ -26,23 +26,38 @@ def main() -> None:
     print(f"split: {sizes}{' (official test split kept)' if is_test.any() else ''}")
 
 
-def assign_splits(labels: np.ndarray, is_test: np.ndarray, params: SplitParams) -> np.ndarray:
+def read_labels() -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return each row's class as a number ([rows], int64), the sorted class names, and `is_test` ([rows], bool).
+
+    Strings are read as numbers of distinct ones: a string for each row would take most of this stage's memory and time.
+    """
+    with pq.ParquetFile(CLEAN, read_dictionary=["label", "part"], pre_buffer=False) as file:
+        table = file.read(["label", "part"]).unify_dictionaries().combine_chunks()
+    labels = table["label"].chunk(0)
+    class_names, numbers = np.unique(labels.dictionary.to_pylist(), return_inverse=True)
+    return numbers[labels.indices], class_names.tolist(), pc.equal(table["part"], "test").to_numpy()
+
+
+def assign_splits(labels: np.ndarray, class_names: list[str], is_test: np.ndarray, params: SplitParams) -> np.ndarray:
     """Return the number of each row's split in `NAMES`; [rows], int8.
 
-    Each class is shuffled and cut by itself. So its share in every split is exact to one row, and a class of three
-    rows has one in each, which scikit-learn's stratified splitters do not promise. Where rows of an official test
-    split are marked in `is_test` ([rows], bool), those are the test split and the others are cut in two.
+    Each class is shuffled and cut by itself; `labels` ([rows], integers) are numbers of the sorted `class_names`. So
+    a class's share in every split is exact to one row, and a class of three rows has one in each, which scikit-learn's
+    stratified splitters do not promise. Where rows of an official test split are marked in `is_test` ([rows], bool),
+    those are the test split and the others are cut in two.
 
     Raises:
         InputError: a class has too few rows to stand in every split.
     """
     splits = np.full(len(labels), NAMES.index("test"), dtype=np.int8)
     shares = [params.train, params.val] if is_test.any() else [params.train, params.val, params.test]
-    for number, name in enumerate(np.unique(labels)):
-        rows = np.flatnonzero((labels == name) & ~is_test)
+    rows_to_split = np.flatnonzero(~is_test)
+    by_class = rows_to_split[np.argsort(labels[rows_to_split], kind="stable")]
+    ends_of_classes = np.cumsum(np.bincount(labels[rows_to_split], minlength=len(class_names)))
+    for number, rows in enumerate(np.split(by_class, ends_of_classes[:-1])):
         if len(rows) < len(shares):
             raise InputError(
-                f"{CLEAN}: class {str(name)!r} has {len(rows)} rows to split {len(shares)} ways, "
+                f"{CLEAN}: class {class_names[number]!r} has {len(rows)} rows to split {len(shares)} ways, "
                 f"expected at least {len(shares)}"
             )
         shuffled = np.random.default_rng([params.seed, number]).permutation(rows)
