@@ -14,7 +14,7 @@ from unroll.results import Result
 SEEDS = ("train.seed", "split.seed")
 CONFIDENCE = 0.95
 NOT_SET = "not set"  # by results that are older than the parameter
-LINEAR_BASELINE = "linear baseline"  # what its row is called
+LINEAR_BASELINE = "baseline"  # what its row is called
 # The difference of a network's test macro-F1 to the baseline's, and the ends of its interval.
 OVER_BASELINE = ("test/over_baseline", "test/over_baseline_low", "test/over_baseline_high")
 
@@ -151,7 +151,9 @@ def summarize_baselines(baselines: list[Result], by: list[str], metrics: list[st
 
     def describe(baseline: Result) -> tuple[str, ...]:
         first, *others = (baseline.params.get(name, "") for name in by)
-        return ", ".join(filter(None, (LINEAR_BASELINE, first, *(baseline.params[name] for name in data)))), *others
+        return ", ".join(
+            filter(None, (LINEAR_BASELINE, first, *(baseline.params.get(name, "") for name in data)))
+        ), *others
 
     groups = map_reduce(baselines, describe)
     return [_summarize_group(values, groups[values], metrics) for values in sorted(groups)]
