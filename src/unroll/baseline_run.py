@@ -74,4 +74,4 @@ def _make_run(store: Store, own: dict[str, str], md5: str, seconds: float | None
             store.client.log_artifact(run_id, str(METRICS / name), "metrics")
         if seconds is None:
             store.client.set_tag(run_id, RESTORED, "true")
-        store.client.set_tag(run_id, BASELINE_MD5, md5)  # the last, so that no run without all else is found
+    store.client.set_tag(run_id, BASELINE_MD5, md5)  # the last, so that no run without all else is found

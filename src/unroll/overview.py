@@ -63,8 +63,8 @@ def _pair(record: Record, runs: "list[MlflowRun]") -> Row:
 
 
 def _pair_baseline(run: "MlflowRun", records: list[Record]) -> Row:
-    found = (r.baseline for r in records if r.baseline and find_baseline([run], r.params, r.baseline_md5))
-    row, git = _describe_run(run), next(found, {})
+    of_git = (record.baseline for record in records if find_baseline([run], record.params, record.baseline_md5))
+    row, git = _describe_run(run), next(filter(None, of_git), {})
     differences = tuple(_compare(git, run.data.metrics))
     state = MISMATCH if differences else row.state
     return replace(row, kind="baseline", git=git.get(MAIN_METRIC, math.nan), state=state, differences=differences)
