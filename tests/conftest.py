@@ -8,11 +8,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from ruamel.yaml import YAML
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 # Machines may be busy: how long an example takes says nothing about the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -71,6 +75,11 @@ class Workspace:
         """Copy everything, DVC's cache included."""
         shutil.copytree(self.path, path, symlinks=True)
         return Workspace(path)
+
+
+def list_networks(runs: "list[Run]") -> "list[Run]":
+    """Return the runs of networks, without those of baselines."""
+    return [run for run in runs if run.data.tags.get("model") != "linear"]
 
 
 def set_params(workspace: Workspace, section: str, **values: object) -> None:

@@ -24,6 +24,11 @@ class Baseline:
     temperature: float
     val_macro_f1: float
 
+    @property
+    def parameters(self) -> int:
+        """Number of coefficients and intercepts."""
+        return self.classifier.coef_.size + self.classifier.intercept_.size
+
     def predict(self, texts: list[str]) -> np.ndarray:
         """Return the classes' probabilities, `[texts, classes]` float64."""
         return softmax(_decide(self.classifier, self.features.transform(texts)) / self.temperature, axis=1)

@@ -1,7 +1,6 @@
 """The commands a person types: `unroll predict`, `metrics`, `runs`, `compare` and `ui`."""
 
 import math
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +13,7 @@ from unroll.errors import InputError, exit_with_message
 if TYPE_CHECKING:
     from unroll.inference import Classifier
     from unroll.params import TrackingParams
-    from unroll.results import Result
-
-COSTS = ("parameters", "seconds")
+    from unroll.results import Results
 
 
 class Source(StrEnum):
@@ -137,42 +134,18 @@ def compare(
 
     Two results are a pair if they have the same parameters, seeds included, but for those of --by. Intervals hold
     the mean difference with 95 % confidence (Student's t).
+
+    The linear baseline of the same data, preprocessing and split is a line of the first table. The last table has the
+    difference of macro-F1 to it on the same test rows, with the interval that resampling those rows gives
+    (bootstrap): the means of both over a line's runs.
     """
-    from unroll.comparison import (
-        choose_reference,
-        choose_results,
-        compare_results,
-        drop_outdated,
-        drop_repeats,
-        find_varying,
-        require_known,
-    )
-    from unroll.comparison_tables import tabulate_differences, tabulate_figures, tabulate_means
+    from unroll.comparison_report import Question, print_comparison
     from unroll.params import flatten_params, read_params
 
-    conditions, params = _read_conditions(where or []), read_params()
-    found = _collect_results(source, params.tracking)
-    require_known("parameter", by, {name for result in found for name in result.params})
-    require_known("metric", metric, {name for result in found for name in result.metrics})
-    whole = [result for result in found if all(name in result.metrics for name in metric)]
-    if not whole:
-        raise InputError(f"no result has all of {', '.join(metric)}: compare by one metric at a time")
-    results = choose_results(drop_repeats(drop_outdated(whole)), conditions)
+    params = read_params()
+    question = Question(by, metric, _read_conditions(where or []), tuple(against.split(",")) if against else ())
     present = {name: str(value) for name, value in flatten_params(params).items()}
-    reference = tuple(against.split(",")) if against else choose_reference(results, by, present)
-    rows = compare_results(results, by, list(dict.fromkeys((*metric, *COSTS))), reference)
-    if format is Format.CSV:
-        print_table(*tabulate_figures(rows, by), format)
-        return
-    print_table(*tabulate_means(rows, by, [*metric, *COSTS]), format)
-    if len(rows) > 1:
-        print(f"\nDifference to {', '.join(reference)} of runs that agree in all else: mean [95 % interval]\n")
-        print_table(*tabulate_differences(rows, by, metric), format)
-    for name, values in find_varying(results, by).items():
-        print(
-            f"note: {name} varies ({', '.join(values)}); --where {name}=VALUE takes the runs of one value",
-            file=sys.stderr,
-        )
+    print_comparison(_collect_results(source, params.tracking), question, present, format)
 
 
 @app.command()
@@ -205,18 +178,15 @@ def main() -> None:
         exit_with_message(error)
 
 
-def _collect_results(source: Source, tracking: "TrackingParams") -> "list[Result]":
-    from unroll.overview import list_runs
+def _collect_results(source: Source, tracking: "TrackingParams") -> "Results":
     from unroll.records import list_records
     from unroll.results import collect_from_records, collect_from_runs
+    from unroll.runs import list_runs
     from unroll.store import connect
 
-    if source is Source.MLFLOW:
-        results = collect_from_runs(connect(tracking.experiment))
-    else:
-        runs = list_runs(connect(tracking.experiment)) if tracking.enabled else []
-        results = collect_from_records(list_records(), runs)
-    if not results:
+    runs = list_runs(connect(tracking.experiment)) if tracking.enabled or source is Source.MLFLOW else []
+    results = collect_from_runs(runs) if source is Source.MLFLOW else collect_from_records(list_records(), runs)
+    if not results.networks:
         raise InputError(f"{source.value} has no results yet: `dvc exp run` makes one")
     return results
 

@@ -1,26 +1,31 @@
 """Results of several seeds beside each other: means, deviations, and paired differences with their intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
 from more_itertools import map_reduce
 from scipy import stats
 
+from unroll.baseline_run import keep_params
 from unroll.errors import InputError
 from unroll.results import Result
 
 SEEDS = ("train.seed", "split.seed")
 CONFIDENCE = 0.95
 NOT_SET = "not set"  # by results that are older than the parameter
+LINEAR_BASELINE = "baseline"  # what its row is called
+# The difference of a network's test macro-F1 to the baseline's, and the ends of its interval.
+OVER_BASELINE = ("test/over_baseline", "test/over_baseline_low", "test/over_baseline_high")
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and sample standard deviation; NaN where there are too few values for it."""
+    """Mean and sample standard deviation of `count` values; NaN where there are too few for it."""
 
     mean: float
     sd: float
+    count: int
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Row:
     seeds: int
     pairs: int  # results that have a counterpart among the reference's: one with the same other parameters and data
     summaries: dict[str, Summary]  # of each metric
-    differences: dict[str, Difference]  # empty for the reference itself
+    differences: dict[str, Difference]  # empty for the reference itself, and for a baseline
 
 
 def drop_repeats(results: list[Result]) -> list[Result]:
@@ -86,6 +91,22 @@ def choose_reference(results: list[Result], by: list[str], present: dict[str, st
     return wanted if wanted in found else found[0]
 
 
+def choose_baselines(baselines: list[Result], results: list[Result]) -> list[Result]:
+    """Return the baselines of the data, preprocessing and split of these results, each once.
+
+    baselines: the oldest first. What was made by hand does not know the MD5 of its data, and is taken at its word.
+    """
+    wanted = [(keep_params(result.params), result.data_md5) for result in results]
+    return [
+        baseline
+        for baseline in drop_repeats(baselines)
+        if any(
+            baseline.params == params and (baseline.data_md5 == md5 or "" in (baseline.data_md5, md5))
+            for params, md5 in wanted
+        )
+    ]
+
+
 def find_varying(results: list[Result], by: list[str]) -> dict[str, list[str]]:
     """Return the parameters, other than `by` and seeds, in which results differ, each with its values."""
     names = sorted({name for result in results for name in result.params} - {*by, *SEEDS})
@@ -119,18 +140,34 @@ def compare_results(results: list[Result], by: list[str], metrics: list[str], re
     for values in sorted(groups, key=lambda values: list(map(_order, values))):
         group = groups[values]
         pairs = [(result, counterparts[key]) for result in group if (key := _identify(result, by)) in counterparts]
-        is_reference = values == reference
-        rows.append(
-            Row(
-                values,
-                runs=len(group),
-                seeds=len({tuple(result.params.get(seed) for seed in SEEDS) for result in group}),
-                pairs=len(pairs),
-                summaries={name: _summarize([result.metrics.get(name) for result in group]) for name in metrics},
-                differences={} if is_reference else {name: _subtract(pairs, name) for name in metrics},
-            )
-        )
+        differences = {} if values == reference else {name: _subtract(pairs, name) for name in metrics}
+        rows.append(replace(_summarize_group(values, group, metrics), pairs=len(pairs), differences=differences))
     return rows
+
+
+def summarize_baselines(baselines: list[Result], by: list[str], metrics: list[str]) -> list[Row]:
+    """Return a row for the baselines, or one for each of their data and of the values that they have of `by`."""
+    data = [name for name in find_varying(baselines, by) if name.startswith("data.")]
+
+    def describe(baseline: Result) -> tuple[str, ...]:
+        first, *others = (baseline.params.get(name, "") for name in by)
+        return ", ".join(
+            filter(None, (LINEAR_BASELINE, first, *(baseline.params.get(name, "") for name in data)))
+        ), *others
+
+    groups = map_reduce(baselines, describe)
+    return [_summarize_group(values, groups[values], metrics) for values in sorted(groups)]
+
+
+def _summarize_group(values: tuple[str, ...], group: list[Result], metrics: list[str]) -> Row:
+    return Row(
+        values,
+        runs=len(group),
+        seeds=len({tuple(result.params.get(seed) for seed in SEEDS) for result in group}),
+        pairs=0,
+        summaries={name: _summarize([result.metrics.get(name) for result in group]) for name in metrics},
+        differences={},
+    )
 
 
 def _read_values(result: Result, by: list[str]) -> tuple[str, ...]:
@@ -158,7 +195,7 @@ def _require_same_data(values: tuple[str, ...], group: list[Result]) -> None:
 def _summarize(values: list[float | None]) -> Summary:
     known = [value for value in values if value is not None]
     mean = float(np.mean(known)) if known else np.nan
-    return Summary(mean, float(np.std(known, ddof=1)) if len(known) > 1 else np.nan)
+    return Summary(mean, float(np.std(known, ddof=1)) if len(known) > 1 else np.nan, len(known))
 
 
 def _subtract(pairs: list[tuple[Result, Result]], name: str) -> Difference:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from unroll.comparison import Difference, Row, Summary
+from unroll.comparison import OVER_BASELINE, Difference, Row, Summary
 
 UNKNOWN = "–"
 DIGITS = {"parameters": 0, "seconds": 0}  # after the point; four for every other metric
@@ -27,6 +27,20 @@ def tabulate_differences(rows: list[Row], by: list[str], metrics: list[str]) -> 
         if row.differences
     ]
     return [*by, "pairs", *metrics], cells
+
+
+def tabulate_over_baseline(rows: list[Row], by: list[str]) -> tuple[list[str], list[list[str]]]:
+    """Return columns and cells: how many runs were compared with their baseline, and their mean difference to it.
+
+    The interval's ends are the means of the ends of the runs' own intervals, which tell how far a difference may be
+    due to the choice of test rows.
+    """
+    cells = []
+    for row in rows:
+        difference, low, high = (row.summaries[name] for name in OVER_BASELINE)
+        means = Difference(difference.mean, low.mean, high.mean)
+        cells.append([*row.values, str(difference.count), _format_difference(OVER_BASELINE[0], means)])
+    return [*by, "runs", "test/macro_f1"], cells
 
 
 def tabulate_figures(rows: list[Row], by: list[str]) -> tuple[list[str], list[list[str]]]:

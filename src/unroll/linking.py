@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from unroll.baseline_run import log_baseline
 from unroll.files import compute_hash, read_json
 from unroll.metric_names import name_epoch, name_scores
-from unroll.origin import EXPERIMENTS, describe_origin
+from unroll.origin import EXPERIMENTS
 from unroll.params import Params, flatten_params
+from unroll.runs import DESCRIPTION, RESTORED, end_run, log_metrics, make_metrics
 from unroll.store import Store, connect, require_store
 from unroll.tokens import Tokens
-from unroll.tracking import METRICS, MODEL_MD5, MODELS, create_run, log_metrics, log_training, make_metrics
+from unroll.tracking import METRICS, MODEL_MD5, MODELS, create_training, log_training
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
     from matplotlib.figure import Figure
     from mlflow.entities import Run as MlflowRun
 
 TEST_MD5 = "test_md5"  # the tag that links a run to metrics/test.json in dvc.lock
-RESTORED = "restored"
-DESCRIPTION = "mlflow.note.content"  # what MLflow's page of a run begins with
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,13 @@ def log_evaluation(params: Params, splits: dict[str, Tokens], evaluation: Evalua
 
     Where there is no such run (a fresh clone after `dvc pull`, another database, a model that was made under other
     parameters or that is evaluated in another way), one is made and tagged as restored, of what the training left.
+    So is that of the baseline, whose stage does not run where DVC has its results.
 
     Raises:
         InputError: the store cannot be used; evaluating again logs what is missing.
     """
     store = connect(params.tracking.experiment)
+    log_baseline(store, params)
     # One at a time: two evaluations of the same model must not take the same run for their own.
     with require_store(store.uri), store.lock:
         run_id = _find_run(store, params) or _restore_run(store, params, splits)
@@ -103,16 +105,12 @@ def _find_run(store: Store, params: Params) -> str | None:
 
 def _restore_run(store: Store, params: Params, splits: dict[str, Tokens]) -> str:
     """Make a run of a training that MLflow has not seen; only the seconds it took are not known any more."""
-    run_id = create_run(store, os.environ.get("DVC_EXP_NAME", ""), describe_origin(params), params, splits)
-    status = "FAILED"
-    try:
+    run_id = create_training(store, os.environ.get("DVC_EXP_NAME", ""), params, splits)
+    with end_run(store, run_id):
         history = pd.read_csv(METRICS / "plots" / "history.csv").to_dict("records")
         log_metrics(store, run_id, [m for row in history for m in make_metrics(name_epoch(row), int(row["epoch"]))])
         store.client.set_tag(run_id, RESTORED, "true")
         log_training(store, run_id, params, splits["val"], read_json(METRICS / "train.json"))
-        status = "FINISHED"
-    finally:
-        store.client.set_terminated(run_id, status)
     return run_id
 
 

@@ -31,6 +31,13 @@ def name_scores(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str
     return {name: round(value, 6) for name, value in named.items()}
 
 
+def name_baseline(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str, float]:
+    """Name metrics/baseline.json and metrics/baseline_per_class.json as the same figures of a network are named."""
+    tested = {name: scores[name] for name in ("accuracy", "calibration_error", "log_loss", "macro_f1")}
+    fitted = {"best/val_macro_f1": round(scores["val_macro_f1"], 6), "parameters": scores["parameters"]}
+    return name_scores(tested, per_class) | fitted
+
+
 def _allow(name: str) -> str:
     """Replace what MLflow allows in no metric's name; classes of a user's own data may be named in any way."""
     return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name)

@@ -1,12 +1,14 @@
 """Branches and DVC experiments beside their MLflow runs, and whether the two tell the same."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from unroll.baseline_run import find_baseline, is_baseline
 from unroll.linking import choose_run, ignore_tracking
 from unroll.records import Record
-from unroll.store import Store, require_store
+from unroll.runs import list_runs
+from unroll.store import Store
 from unroll.tracking import MODEL_MD5
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ MAIN_METRIC = "test/macro_f1"
 class Row:
     """A line of `unroll runs`. What one of the two does not know is NaN or empty."""
 
-    kind: str  # branch, experiment, or "run" for what only MLflow knows
+    kind: str  # branch, experiment, baseline, or "run" for what only MLflow knows
     name: str
     cell: str
     git: float  # test macro-F1 as Git has it
@@ -31,32 +33,21 @@ class Row:
 
 
 def list_rows(store: Store, records: list[Record]) -> list[Row]:
-    """Return a row for each record, in their order, and one for each run that belongs to none of them."""
+    """Return a row for each record, in their order, and one for each run that belongs to none of them.
+
+    A baseline's run is a row of its own: it belongs to all records that have this baseline.
+    """
     runs = list_runs(store)
     rows = [_pair(record, runs) for record in records]
     paired = {row.run_id for row in rows}
-    return rows + [_describe_run(run) for run in runs if run.info.run_id not in paired]
+    rest = [run for run in runs if run.info.run_id not in paired]
+    return rows + [_pair_baseline(run, records) if is_baseline(run) else _describe_run(run) for run in rest]
 
 
 def find_run(record: Record, runs: "list[MlflowRun]") -> "MlflowRun | None":
     """Return the run that dvc.lock of a branch or experiment leads to."""
     same_model = [run for run in runs if record.model_md5 and run.data.tags.get(MODEL_MD5) == record.model_md5]
     return choose_run(same_model, ignore_tracking(record.params), record.test_md5, record.name)
-
-
-def list_runs(store: Store) -> "list[MlflowRun]":
-    """Return all runs of the experiment, the newest first.
-
-    Raises:
-        InputError: the store cannot be used.
-    """
-    runs, token = [], None
-    with require_store(store.uri):
-        while True:
-            page = store.client.search_runs([store.experiment_id], page_token=token)
-            runs, token = runs + list(page), page.token
-            if not token:
-                return runs
 
 
 def _pair(record: Record, runs: "list[MlflowRun]") -> Row:
@@ -69,6 +60,14 @@ def _pair(record: Record, runs: "list[MlflowRun]") -> Row:
     state = MISMATCH if differences else run.info.status.lower()
     mlflow = run.data.metrics.get(MAIN_METRIC, math.nan)
     return Row(record.kind, record.name, cell, git, mlflow, state, run.info.run_id, differences)
+
+
+def _pair_baseline(run: "MlflowRun", records: list[Record]) -> Row:
+    of_git = (record.baseline for record in records if find_baseline([run], record.params, record.baseline_md5))
+    row, git = _describe_run(run), next(filter(None, of_git), {})
+    differences = tuple(_compare(git, run.data.metrics))
+    state = MISMATCH if differences else row.state
+    return replace(row, kind="baseline", git=git.get(MAIN_METRIC, math.nan), state=state, differences=differences)
 
 
 def _compare(git: dict[str, float], mlflow: dict[str, float]) -> list[str]:

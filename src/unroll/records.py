@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml import YAML, YAMLError
 
-from unroll.metric_names import name_scores, name_training
+from unroll.metric_names import name_baseline, name_scores, name_training
 from unroll.params import Params, flatten_params
 
 EXPERIMENT_REFS = "refs/exps/"  # where DVC keeps the commits of experiments: refs/exps/BA/SELINE/NAME
@@ -24,8 +24,10 @@ class Record:
     kind: str  # "branch" or "experiment"
     params: dict[str, str]  # flat, as MLflow holds them
     metrics: dict[str, float]  # by their names in MLflow; empty if the commit has none
+    baseline: dict[str, float]  # the same of the linear baseline
     model_md5: str
     test_md5: str
+    baseline_md5: str
     data_md5: str  # of data/raw
     committed_at: int  # seconds since 1970
 
@@ -42,14 +44,18 @@ def read_record(ref: str) -> Record:
     lock = _read_yaml(ref, "dvc.lock").get("stages", {})
     outputs = {out["path"]: out.get("md5", "") for stage in lock.values() for out in stage.get("outs", [])}
     scores, per_class, summary = (_read_json(ref, f"metrics/{name}.json") for name in ("test", "per_class", "train"))
+    linear, linear_per_class = (_read_json(ref, f"metrics/{name}.json") for name in ("baseline", "baseline_per_class"))
     is_whole = "macro_f1" in scores and "classes" in per_class and "best_epoch" in summary
+    has_baseline = "parameters" in linear and "classes" in linear_per_class
     return Record(
         name=ref.split("/", 4)[4] if ref.startswith(EXPERIMENT_REFS) else ref.removeprefix("refs/heads/"),
         kind="experiment" if ref.startswith(EXPERIMENT_REFS) else "branch",
         params=_flatten(_read_yaml(ref, "params.yaml")),
         metrics=name_scores(scores, per_class) | name_training(summary) if is_whole else {},
+        baseline=name_baseline(linear, linear_per_class) if has_baseline else {},
         model_md5=outputs.get("models/model.safetensors", ""),
         test_md5=outputs.get("metrics/test.json", ""),
+        baseline_md5=outputs.get("metrics/baseline.json", ""),
         data_md5=outputs.get("data/raw", ""),
         committed_at=int(_git("log", "-1", "--format=%ct", ref)),
     )

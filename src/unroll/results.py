@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from unroll.baseline_run import find_baseline, is_baseline, keep_params
 from unroll.linking import ignore_tracking
-from unroll.overview import find_run, list_runs
+from unroll.overview import find_run
 from unroll.records import Record
-from unroll.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -16,33 +16,46 @@ if TYPE_CHECKING:
 class Result:
     """What came of a set of parameters."""
 
-    params: dict[str, str]  # flat, without tracking
+    params: dict[str, str]  # flat, without tracking; of a baseline, those that it depends on
     metrics: dict[str, float]  # by their names in MLflow
     data_md5: str  # of data/raw: equal parameters may have been used on other data
 
 
-def collect_from_runs(store: Store) -> list[Result]:
-    """Return the results of the finished runs, the oldest first."""
-    runs = [run for run in list_runs(store) if run.info.status == "FINISHED"]
-    return [
-        Result(ignore_tracking(run.data.params), run.data.metrics, run.data.tags.get("dvc.md5.data/raw", ""))
-        for run in reversed(runs)
-    ]
+@dataclass(frozen=True)
+class Results:
+    """Results of networks and of linear baselines, the oldest first."""
+
+    networks: list[Result]
+    baselines: list[Result]
 
 
-def collect_from_records(records: list[Record], runs: "list[MlflowRun]") -> list[Result]:
-    """Return the results of the branches and experiments that have metrics, the oldest first.
+def collect_from_runs(runs: "list[MlflowRun]") -> Results:
+    """Return the results of the finished runs; runs: the newest first."""
+    networks, baselines = [], []
+    for run in reversed(runs):
+        if run.info.status == "FINISHED":
+            keep, results = (keep_params, baselines) if is_baseline(run) else (ignore_tracking, networks)
+            data_md5 = run.data.tags.get("dvc.md5.data/raw", "")
+            results.append(Result(keep(run.data.params), run.data.metrics, data_md5))
+    return Results(networks, baselines)
+
+
+def collect_from_records(records: list[Record], runs: "list[MlflowRun]") -> Results:
+    """Return the results of the branches and experiments that have metrics.
 
     Git does not have the seconds of a training, as they never repeat: they are those of the record's run, if it is
     among `runs`.
     """
-    return [
-        Result(ignore_tracking(record.params), record.metrics | _find_seconds(record, runs), record.data_md5)
-        for record in sorted(records, key=lambda record: record.committed_at)
-        if record.metrics
-    ]
+    networks, baselines = [], []
+    for record in sorted(records, key=lambda record: record.committed_at):
+        if record.metrics:
+            metrics = record.metrics | _read_seconds(find_run(record, runs))
+            networks.append(Result(ignore_tracking(record.params), metrics, record.data_md5))
+        if record.baseline:
+            metrics = record.baseline | _read_seconds(find_baseline(runs, record.params, record.baseline_md5))
+            baselines.append(Result(keep_params(record.params), metrics, record.data_md5))
+    return Results(networks, baselines)
 
 
-def _find_seconds(record: Record, runs: "list[MlflowRun]") -> dict[str, float]:
-    run = find_run(record, runs)
+def _read_seconds(run: "MlflowRun | None") -> dict[str, float]:
     return {"seconds": run.data.metrics["seconds"]} if run and "seconds" in run.data.metrics else {}

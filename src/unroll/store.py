@@ -168,6 +168,7 @@ def _is_alive(process: str) -> bool:
 
 def _quieten_mlflow() -> None:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # its news are about itself, not about the user's run
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # raised as well, and then told in one line
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # By default a server that went away is asked for minutes, without a word.

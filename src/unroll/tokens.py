@@ -1,5 +1,6 @@
 """Texts as token ids: ragged arrays without padding, kept as .npy files that can be mapped into memory."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,3 +98,11 @@ def load_tokens(folder: Path, split: str) -> Tokens:
         except (ValueError, EOFError, OSError) as error:
             raise InputError(f"{path} is not an array of token data: {error}") from None
     return Tokens(**arrays)
+
+
+def digest_tokens(tokens: Tokens) -> str:
+    """Return a checksum of a split's texts, as ids, and labels; equal digests are equal rows in equal order."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for array in (tokens.ids, tokens.offsets, tokens.labels):
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,5 +1,6 @@
 """What MLflow is told of a training: its run, which is tagged with the MD5 of the model that it came to."""
 
+import json
 import os
 import sys
 import time
@@ -9,25 +10,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from more_itertools import chunked
+import torch
 
 from unroll.files import compute_hash
 from unroll.metric_names import name_epoch, name_training
-from unroll.origin import describe_origin, describe_splits, digest_tokens
+from unroll.model import choose_device
+from unroll.origin import describe_experiment, describe_origin
 from unroll.params import Params, flatten_params
 from unroll.registry import Standing, log_model, register_model
+from unroll.runs import create_run, log_metrics, make_metrics
 from unroll.store import FAILURE, Store, StoreError, catch_store_errors, connect, hide_password, require_store
-from unroll.tokens import Tokens
+from unroll.tokens import Tokens, digest_tokens
 from unroll.training import Epoch
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
-    from mlflow.entities import Metric
+    from mlflow.entities import DatasetInput, Metric
 
 MODELS, METRICS = Path("models"), Path("metrics")
 MODEL_MD5 = "model_md5"  # the tag that links a run to models/model.safetensors in dvc.lock
 RUN_NAME = "mlflow.runName"
 SECONDS_BETWEEN_BATCHES = 5
-METRICS_IN_A_BATCH = 1000  # as many as MLflow takes at once
 
 
 class TrainingRun:
@@ -105,7 +107,7 @@ def start_training_run(params: Params, splits: dict[str, Tokens]) -> Iterator[Tr
     store = connect(params.tracking.experiment)
     with require_store(store.uri):
         name = os.environ.get("DVC_EXP_NAME") or f"{params.model.cell} (in training)"
-        run_id = create_run(store, name, describe_origin(params), params, splits)
+        run_id = create_training(store, name, params, splits)
     run = TrainingRun(store, run_id)
     status, failure = "FINISHED", ""
     try:
@@ -119,12 +121,12 @@ def start_training_run(params: Params, splits: dict[str, Tokens]) -> Iterator[Tr
         run.close(status, failure)
 
 
-def create_run(store: Store, name: str, tags: dict[str, str], params: Params, splits: dict[str, Tokens]) -> str:
-    from mlflow.entities import Param
-
-    run_id = store.client.create_run(store.experiment_id, run_name=name or None, tags=tags).info.run_id
-    logged = [Param(name, str(value)) for name, value in flatten_params(params).items()]
-    store.client.log_batch(run_id, params=logged)
+def create_training(store: Store, name: str, params: Params, splits: dict[str, Tokens]) -> str:
+    """Begin the run of a training with its parameters, data and origin; return its id."""
+    train = params.train
+    tags = {"threads": str(train.threads), "device": _describe_device(train.device)}
+    tags = describe_origin() | describe_experiment() | tags
+    run_id = create_run(store, name, tags, flatten_params(params))
     store.client.log_inputs(run_id, describe_splits(splits, params))
     return run_id
 
@@ -144,16 +146,30 @@ def log_training(store: Store, run_id: str, params: Params, val: Tokens, summary
     store.client.set_tag(run_id, MODEL_MD5, md5)
 
 
-def make_metrics(values: dict[str, float], step: int = 0) -> "list[Metric]":
-    from mlflow.entities import Metric
+def describe_splits(splits: dict[str, Tokens], params: Params) -> "list[DatasetInput]":
+    """Return the splits as MLflow's inputs of a run, each with a digest of what the model reads of it."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    now = int(time.time() * 1000)
-    return [Metric(name, value, now, step) for name, value in values.items()]
+    schema = [{"name": name, "type": "string", "required": True} for name in ("text", "label")]
+    return [
+        DatasetInput(
+            Dataset(
+                name=f"{params.data.dataset} {split}",
+                digest=digest_tokens(tokens)[:8],  # as long as MLflow's own
+                source_type="local",
+                source=json.dumps({"uri": f"data/splits/{split}.parquet"}),
+                schema=json.dumps({"mlflow_colspec": schema}),
+                profile=json.dumps({"num_rows": len(tokens), "num_tokens": len(tokens.ids)}),
+            ),
+            [InputTag("mlflow.data.context", split)],
+        )
+        for split, tokens in splits.items()
+    ]
 
 
-def log_metrics(store: Store, run_id: str, metrics: "list[Metric]") -> None:
-    for batch in chunked(metrics, METRICS_IN_A_BATCH):
-        store.client.log_batch(run_id, batch)
+def _describe_device(name: str) -> str:
+    device = choose_device(name)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @contextmanager

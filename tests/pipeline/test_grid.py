@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
@@ -11,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from conftest import Workspace
+from conftest import Workspace, list_networks
 from unroll.metric_names import name_scores
 
 pytestmark = pytest.mark.slow
@@ -23,7 +26,13 @@ def make_client(workspace: Workspace) -> MlflowClient:
 
 
 def list_runs(workspace: Workspace) -> dict[str, Run]:
-    return {run.info.run_name: run for run in make_client(workspace).search_runs(["1"])}
+    return {run.info.run_name: run for run in list_networks(make_client(workspace).search_runs(["1"]))}
+
+
+def find_baseline(workspace: Workspace) -> Run:
+    """Return the one run of the baseline that all experiments stand beside."""
+    (run,) = make_client(workspace).search_runs(["1"], "tags.model = 'linear'")
+    return run
 
 
 def list_names(workspace: Workspace) -> list[str]:
@@ -76,8 +85,11 @@ def test_the_champion_is_the_best_on_validation(grid: Workspace) -> None:
 
 
 def test_unroll_runs_lists_both_sides(grid: Workspace) -> None:
-    runs, rows = list_runs(grid), read_overview(grid)
-    assert set(rows) == {"main", *runs}
+    runs, baseline, rows = list_runs(grid), find_baseline(grid), read_overview(grid)
+    assert set(rows) == {"main", *runs, baseline.info.run_name}
+    row = rows[baseline.info.run_name]
+    assert (row["kind"], row["state"], row["run_id"]) == ("baseline", "finished", baseline.info.run_id)
+    assert float(row["git_macro_f1"]) == float(row["mlflow_macro_f1"]) == baseline.data.metrics["test/macro_f1"]
     assert (rows["main"]["state"], rows["main"]["run_id"]) == ("no run", "")  # its database was removed
     for name, run in runs.items():
         row = rows[name]
@@ -91,11 +103,13 @@ def test_unroll_runs_lists_both_sides(grid: Workspace) -> None:
 def test_unroll_runs_flags_a_mismatch(grid: Workspace, tmp_path: Path) -> None:
     workspace = grid.copy_to(tmp_path / "repository")
     name, run = next(iter(list_runs(workspace).items()))
-    make_client(workspace).log_metric(run.info.run_id, "test/World/recall", 0.123)
+    for changed in (run, find_baseline(workspace)):
+        make_client(workspace).log_metric(changed.info.run_id, "test/World/recall", 0.123)
     result = workspace.run("unroll", "runs", check=False)
     assert result.returncode == 1
     assert [line for line in result.stdout.splitlines() if name in line and "mismatch" in line]
     assert f"{name}: test/World/recall is " in result.stdout and "0.123 in MLflow" in result.stdout
+    assert "2 of 8 rows differ" in result.stdout
     assert "Traceback" not in result.stdout
 
 
@@ -106,7 +120,14 @@ def test_unroll_compare_tells_the_same_of_runs_and_of_experiments(grid: Workspac
     scores = {cell: [] for cell in ("gru", "lstm", "rnn")}
     for run in sorted(list_runs(grid).values(), key=lambda run: run.data.params["train.seed"]):
         scores[run.data.params["model.cell"]].append(run.data.metrics["test/macro_f1"])
-    for row, (cell, values) in zip(of_runs, scores.items(), strict=True):
+    *of_networks, of_baseline = of_runs
+    linear = find_baseline(grid).data.metrics
+    assert (of_baseline["model.cell"], of_baseline["runs"]) == ("baseline", "1")
+    assert float(of_baseline["test/macro_f1 mean"]) == linear["test/macro_f1"]
+    for row, (cell, values) in zip(of_networks, scores.items(), strict=True):
+        expected = mean(values) - linear["test/macro_f1"]
+        assert float(row["test/over_baseline mean"]) == pytest.approx(expected, abs=2e-6)
+        assert float(row["test/over_baseline_low mean"]) < expected < float(row["test/over_baseline_high mean"])
         assert (row["model.cell"], row["runs"], row["seeds"], row["pairs"]) == (cell, "2", "2", "2")
         assert float(row["test/macro_f1 mean"]) == pytest.approx(mean(values))
         assert float(row["test/macro_f1 sd"]) == pytest.approx(stdev(values))
@@ -114,7 +135,7 @@ def test_unroll_compare_tells_the_same_of_runs_and_of_experiments(grid: Workspac
         if cell != "gru":
             expected = mean(a - b for a, b in zip(values, scores["gru"], strict=True))
             assert float(row["test/macro_f1 difference"]) == pytest.approx(expected)
-    parameters = {row["model.cell"]: float(row["parameters mean"]) for row in of_runs}
+    parameters = {row["model.cell"]: float(row["parameters mean"]) for row in of_networks}
     assert parameters["rnn"] < parameters["gru"] < parameters["lstm"]
     table = grid.run(*command, "--format", "markdown").stdout
     assert f"| gru | 2 | 2 | {mean(scores['gru']):.4f} ± {stdev(scores['gru']):.4f} |" in table
@@ -129,6 +150,24 @@ def test_unroll_compare_names_what_it_cannot_find(grid: Workspace) -> None:
         assert result.returncode == 1
         assert f"error: {message}" in result.stdout
         assert "Traceback" not in result.stdout
+
+
+def test_unroll_compare_tells_of_a_store_that_fails_in_one_line(grid: Workspace, tmp_path: Path) -> None:
+    """One that answers at first: its runs cannot be read."""
+    shutil.copy2(grid.path / "mlflow.db", tmp_path / "broken.db")
+    with closing(sqlite3.connect(tmp_path / "broken.db")) as database:
+        database.execute("ALTER TABLE latest_metrics RENAME COLUMN value TO other")
+    uri = f"sqlite:///{tmp_path / 'broken.db'}"
+    result = grid.run("unroll", "compare", "--from", "dvc", check=False, MLFLOW_TRACKING_URI=uri)
+    assert result.returncode == 1
+    assert result.stdout.startswith(f"error: MLflow's store {uri} cannot be used: mend it")
+    assert result.stdout.count("\n") == 1
+
+
+def test_unroll_compare_counts_what_it_leaves_out(grid: Workspace) -> None:
+    """Git has the seconds of no training: those of the branch main went with its database."""
+    output = grid.run("unroll", "compare", "--from", "dvc", "--metric", "seconds", "--by", "train.epochs").stdout
+    assert "note: 1 of 7 results are left out, as they lack a metric of seconds\n" in output
 
 
 def test_dvc_shows_compares_applies_and_branches(grid: Workspace, tmp_path: Path) -> None:

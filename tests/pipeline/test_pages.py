@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from browser import Browser, start_browser
-from conftest import Workspace, find_free_port, make_environment
+from conftest import Workspace, find_free_port, list_networks, make_environment
 
 pytestmark = pytest.mark.slow
 MODEL_TRAINING = "workflowType=machine_learning"
@@ -66,8 +66,8 @@ def check_table_of_runs(browser: Browser, address: str, runs: list[Run]) -> None
     rows = browser.wait(ROWS, lambda rows: all(row.get("metrics.test/macro_f1") for row in rows) and len(rows) > 1)
     browser.keep("runs")
     assert [row["attributes.Run Name"] for row in rows] == [run.info.run_name for run in runs]
-    assert [row["params.model.cell"] for row in rows] == [run.data.params["model.cell"] for run in runs]
-    assert {row["params.model.cell"] for row in rows} == {"rnn", "gru", "lstm"}
+    assert [row["params.model.cell"] for row in rows] == [run.data.params.get("model.cell", "-") for run in runs]
+    assert {row["params.model.cell"] for row in rows} == {"rnn", "gru", "lstm", "-"}  # and the baseline
     scores = [float(row["metrics.test/macro_f1"]) for row in rows]
     assert scores == [run.data.metrics["test/macro_f1"] for run in runs]
 
@@ -111,11 +111,12 @@ def check_model(browser: Browser, server: str) -> None:
 
 def test_the_pages_of_mlflow(grid: Workspace) -> None:
     runs = list_runs(grid)
+    networks = list_networks(runs)
     with start_browser(1600, 1000) as browser, serve_ui(grid) as address:
         server = address.split("/#/")[0]
         check_table_of_runs(browser, address, runs)
-        check_run(browser, f"{server}/#/experiments/1/runs/{runs[0].info.run_id}", runs[0])
-        check_comparison(browser, server, [runs[0], runs[-1]])
+        check_run(browser, f"{server}/#/experiments/1/runs/{networks[0].info.run_id}", networks[0])
+        check_comparison(browser, server, [networks[0], networks[-1]])
         check_model(browser, server)
 
 
@@ -125,7 +126,7 @@ def test_the_page_of_dvc_plots_shows_experiments_together_and_needs_no_network(g
     assert len(setup) == 2
     for command in setup:  # as `make setup` runs it, but for where the programs are
         workspace.run(*command.replace(".venv/bin/", "").split())
-    names = [run.info.run_name for run in list_runs(grid)][:3]
+    names = [run.info.run_name for run in list_networks(list_runs(grid))][:3]
     workspace.run("dvc", "plots", "diff", *names)
     page = workspace.path / "dvc_plots" / "index.html"
     assert not re.search(r"<(script|link)[^>]*(src|href)=", page.read_text())

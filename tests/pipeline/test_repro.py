@@ -7,6 +7,7 @@ import pytest
 from conftest import Workspace, set_params
 
 pytestmark = pytest.mark.slow
+OVER_BASELINE = ("over_baseline", "over_baseline_low", "over_baseline_high")
 ALL = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
 
 
@@ -26,7 +27,7 @@ def test_a_fresh_clone_gets_models_and_metrics(reproduced: Workspace) -> None:
     data, train = read_json(reproduced, "metrics/data.json"), read_json(reproduced, "metrics/train.json")
     assert data["rows_in"] == data["rows_out"] == 2880
     assert sum(values["support"] for values in per_class["classes"].values()) == 432
-    assert set(scores) == {"accuracy", "calibration_error", "log_loss", "macro_f1"}
+    assert set(scores) == {"accuracy", "calibration_error", "log_loss", "macro_f1", *OVER_BASELINE}
     assert set(train) == {"best_epoch", "epochs", "parameters", "val_loss", "val_macro_f1"}
     assert "Data and pipelines are up to date." in reproduced.run("dvc", "repro").stdout
     assert "up to date" in reproduced.run("dvc", "status").stdout
@@ -101,13 +102,17 @@ def test_a_changed_headline_reruns_everything(quick_workspace: Workspace) -> Non
 
 
 def test_network_and_baseline_are_scored_on_the_same_rows(quick_workspace: Workspace) -> None:
-    scores, baseline, comparison = (
-        read_json(quick_workspace, f"metrics/{name}.json") for name in ("test", "baseline", "comparison")
+    scores, baseline = (read_json(quick_workspace, f"metrics/{name}.json") for name in ("test", "baseline"))
+    assert set(scores) - set(OVER_BASELINE) <= set(baseline)
+    assert baseline["macro_f1"] > 0.6
+    assert scores["over_baseline"] == pytest.approx(scores["macro_f1"] - baseline["macro_f1"], abs=2e-6)
+    assert scores["over_baseline_low"] < scores["over_baseline"] < scores["over_baseline_high"]
+    per_class, linear_per_class = (
+        read_json(quick_workspace, f"metrics/{name}.json") for name in ("per_class", "baseline_per_class")
     )
-    assert set(scores) <= set(baseline)
-    assert baseline["macro_f1"] == comparison["baseline_macro_f1"] > 0.6
-    assert comparison["difference"] == pytest.approx(scores["macro_f1"] - baseline["macro_f1"], abs=2e-6)
-    assert comparison["low"] < comparison["difference"] < comparison["high"]
+    assert linear_per_class["macro"]["f1"] == baseline["macro_f1"]
+    supports = [{name: row["support"] for name, row in t["classes"].items()} for t in (per_class, linear_per_class)]
+    assert supports[0] == supports[1]
     predictions = quick_workspace.path / "metrics" / "baseline.csv"
     lines = predictions.read_text().splitlines()
     assert len(lines) == 433

@@ -18,7 +18,7 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from conftest import Workspace, find_free_port, make_environment, run_grid
+from conftest import Workspace, find_free_port, list_networks, make_environment, run_grid
 from unroll.inference import load_classifier
 
 pytestmark = pytest.mark.slow
@@ -80,7 +80,7 @@ def test_the_link_holds_over_a_server(reproduced: Workspace, tmp_path: Path, mon
         return workspace.run(*command, MLFLOW_TRACKING_URI=uri).stdout
 
     def list_runs() -> dict[str, Run]:
-        return {run.info.run_name: run for run in client.search_runs(["1"])}
+        return {run.info.run_name: run for run in list_networks(client.search_runs(["1"]))}
 
     def read_csv(*command: str) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(run(*command, "--format", "csv"))))
@@ -115,7 +115,7 @@ def test_the_link_holds_over_a_server(reproduced: Workspace, tmp_path: Path, mon
         workspace.run("dvc", "exp", "apply", first)
         run("dvc", "repro", "--force", "--single-item", "train")
         run("dvc", "repro", "--force", "--single-item", "evaluate")
-        md5s = [run.data.tags["model_md5"] for run in client.search_runs(["1"])]
+        md5s = [run.data.tags["model_md5"] for run in list_networks(client.search_runs(["1"]))]
         assert (len(md5s), md5s.count(best.data.tags["model_md5"])) == (5, 3)
 
         rows = {row["name"]: row for row in read_csv("unroll", "runs")}
@@ -150,7 +150,8 @@ def test_a_server_lost_in_training_costs_nothing(quick_workspace: Workspace, tmp
 
     with serve(tmp_path, port):
         workspace.run("python", "-m", "unroll.stages.evaluate", MLFLOW_TRACKING_URI=uri)
-        lost, whole = sorted(MlflowClient(tracking_uri=uri).search_runs(["1"]), key=lambda run: run.info.start_time)
+        runs = list_networks(MlflowClient(tracking_uri=uri).search_runs(["1"]))
+        lost, whole = sorted(runs, key=lambda run: run.info.start_time)
     assert (lost.info.status, "curve/val_loss" in lost.data.metrics) == ("KILLED", False)
     assert (whole.info.status, whole.data.tags["restored"]) == ("FINISHED", "true")
     assert {"curve/val_loss", "best/val_macro_f1", "test/macro_f1"} <= set(whole.data.metrics)

@@ -1,9 +1,12 @@
 """MLflow: what a run holds, and how evaluation finds the run of its training. The store is real SQLite."""
 
 import json
+import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import mlflow
 import pandas as pd
@@ -12,28 +15,38 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
-from conftest import Workspace
+from conftest import Workspace, list_networks
+from unroll.baseline_run import log_baseline
 from unroll.params import flatten_params, read_params
+from unroll.store import connect
 
 pytestmark = pytest.mark.slow
+FITTED = ("c", "parameters", "temperature", "val_macro_f1")  # what metrics/baseline.json has beside test scores
 
 
 def make_client(workspace: Workspace) -> MlflowClient:
     return MlflowClient(tracking_uri=f"sqlite:///{workspace.path / 'mlflow.db'}")
 
 
-def list_runs(workspace: Workspace) -> list[Run]:
+def list_all_runs(workspace: Workspace) -> list[Run]:
     """Return the runs, oldest first."""
     client = make_client(workspace)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(experiments, order_by=["attributes.start_time ASC"])
 
 
-def flatten_scores(workspace: Workspace) -> dict[str, float]:
+def list_runs(workspace: Workspace) -> list[Run]:
+    """Return the runs of networks, oldest first."""
+    return list_networks(list_all_runs(workspace))
+
+
+def list_baselines(workspace: Workspace) -> list[Run]:
+    return [run for run in list_all_runs(workspace) if run.data.tags.get("model") == "linear"]
+
+
+def flatten_scores(workspace: Workspace, files: tuple[str, str] = ("test", "per_class")) -> dict[str, float]:
     """Return what stands in metrics/test.json and metrics/per_class.json under MLflow's names."""
-    scores, per_class = (
-        json.loads((workspace.path / f"metrics/{name}.json").read_text()) for name in ("test", "per_class")
-    )
+    scores, per_class = (json.loads((workspace.path / f"metrics/{name}.json").read_text()) for name in files)
     named = {f"test/{name}": value for name, value in scores.items()}
     for average in ("macro", "weighted"):
         named |= {f"test/{average}_{name}": value for name, value in per_class[average].items()}
@@ -77,6 +90,76 @@ def test_a_run_holds_parameters_curves_scores_files_picture_and_model(reproduced
         assert (artifacts / name).read_bytes() == (
             reproduced.path / "metrics" / name.removeprefix("metrics/")
         ).read_bytes()
+
+
+def test_the_baseline_has_a_run_of_its_own(reproduced: Workspace) -> None:
+    (run,), (network,) = list_baselines(reproduced), list_runs(reproduced)
+    lock = YAML(typ="safe").load(reproduced.path / "dvc.lock")["stages"]
+    outputs = {out["path"]: out["md5"] for out in lock["baseline"]["outs"]}
+    assert run.data.tags["baseline_md5"] == outputs["metrics/baseline.json"]
+    assert run.info.run_name == f"baseline-{outputs['metrics/baseline.json'][:7]}"
+    assert (run.info.status, "restored" in run.data.tags) == ("FINISHED", False)
+    assert {name for name in run.data.tags if name.startswith("dvc.md5.")} == {
+        f"dvc.md5.data/{name}" for name in ("raw", "clean", "splits")
+    }
+    # The parameters of what it stands on and of itself, as dvc.yaml has them, and what validation chose.
+    stages = YAML(typ="safe").load(reproduced.path / "dvc.yaml")["stages"]
+    wanted = [name for stage in ("download", "preprocess", "split", "baseline") for name in stages[stage]["params"]]
+    linear = json.loads((reproduced.path / "metrics/baseline.json").read_text())
+    chosen = {f"baseline.{name}": str(linear[name]) for name in ("c", "temperature")}
+    assert run.data.params.items() <= (network.data.params | chosen).items()
+    assert run.data.params.keys() == chosen.keys() | {
+        name for name in network.data.params if any(name == part or name.startswith(f"{part}.") for part in wanted)
+    }
+    expected = flatten_scores(reproduced, ("baseline", "baseline_per_class"))
+    expected = {name: value for name, value in expected.items() if name.split("/")[1] not in FITTED}
+    fitted = {"best/val_macro_f1": linear["val_macro_f1"], "parameters": linear["parameters"]}
+    assert run.data.metrics == expected | fitted | {"seconds": run.data.metrics["seconds"]}
+    over = {f"test/over_baseline{end}" for end in ("", "_low", "_high")}
+    assert run.data.metrics.keys() | over <= network.data.metrics.keys()
+    assert run.outputs.model_outputs == []
+
+
+def test_experiments_at_the_same_time_share_one_run_of_their_baseline(
+    quick: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(quick.path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # where the store is
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    params, meet = read_params(), Barrier(4)
+    client = connect(params.tracking.experiment).client
+
+    def log(_: int) -> None:
+        store = connect(params.tracking.experiment)  # each with a lock of its own, as processes have
+        meet.wait()
+        log_baseline(store, params)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(log, range(4)))
+    (run,) = client.search_runs(["1"])
+    assert (run.info.status, run.data.tags["restored"]) == ("FINISHED", "true")
+
+
+def test_another_baseline_leaves_the_differences_to_the_one_before(workspace: Workspace) -> None:
+    (first,), (linear,) = list_runs(workspace), list_baselines(workspace)
+    workspace.change("CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)", "CANDIDATES = (0.001,)", "src/unroll/baseline.py")
+    assert workspace.stages_run("dvc", "repro") == ["baseline", "evaluate"]
+    again, second = list_runs(workspace)
+    assert again.data.to_dictionary() == first.data.to_dictionary()
+    assert second.data.metrics["test/macro_f1"] == first.data.metrics["test/macro_f1"]
+    assert second.data.metrics["test/over_baseline"] > first.data.metrics["test/over_baseline"]
+    old, new = list_baselines(workspace)
+    assert old.data.to_dictionary() == linear.data.to_dictionary()
+    assert new.data.params["baseline.c"] == "0.001"
+    workspace.commit()
+    rows = workspace.run("unroll", "runs").stdout
+    assert [len(re.findall(kind, rows)) for kind in (" baseline ", "mismatch")] == [2, 0]
+    # One baseline, and the differences to it: the later ones.
+    tables = [workspace.run("unroll", "compare", "--from", source).stdout for source in ("mlflow", "dvc")]
+    for table in tables:
+        (line,) = re.findall(r"^ baseline .*", table, re.MULTILINE)
+        assert f"{new.data.metrics['test/macro_f1']:.4f}" in line
+        assert f"{second.data.metrics['test/over_baseline']:+.4f}" in table
 
 
 def test_the_lock_file_leads_to_the_run_and_back(reproduced: Workspace) -> None:
@@ -151,6 +234,10 @@ def test_a_fresh_clone_that_pulls_runs_nothing_and_gets_a_restored_run_when_it_e
     assert len(run.outputs.model_outputs) == 1
     clone.run("dvc", "repro", "--force", "--single-item", "evaluate")  # now there is a run to be found
     assert [found.info.run_id for found in list_runs(clone)] == [run.info.run_id]
+    (known,), (baseline,) = list_baselines(reproduced), list_baselines(clone)
+    assert baseline.data.tags["restored"] == "true"
+    assert baseline.data.params == known.data.params
+    assert baseline.data.metrics.items() == known.data.metrics.items() - {("seconds", known.data.metrics["seconds"])}
 
 
 def test_a_database_elsewhere(workspace: Workspace, tmp_path: Path) -> None:
@@ -188,13 +275,14 @@ def test_parallel_first_runs_do_not_race_for_the_store(quick_workspace: Workspac
     assert len({line for line in output.splitlines() if line.startswith("experiment ")}) == 1
 
 
-def test_a_server_that_is_not_there_is_told_within_seconds(quick_workspace: Workspace) -> None:
+@pytest.mark.parametrize("stage", ["baseline", "evaluate"])
+def test_a_server_that_is_not_there_is_told_within_seconds(quick_workspace: Workspace, stage: str) -> None:
     quick_workspace.change("enabled: false", "enabled: true")
     with socket.socket() as taken:  # bound but not listening: connections to it are refused
         taken.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
         started = time.monotonic()
-        result = quick_workspace.run("python", "-m", "unroll.stages.evaluate", check=False, MLFLOW_TRACKING_URI=uri)
+        result = quick_workspace.run("python", "-m", f"unroll.stages.{stage}", check=False, MLFLOW_TRACKING_URI=uri)
     assert time.monotonic() - started < 30  # seconds of importing, and of other tests, included
     assert result.returncode == 1
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
@@ -212,8 +300,8 @@ def test_a_deleted_experiment_is_told(quick_workspace: Workspace) -> None:
 
 
 def test_tracking_can_be_switched_off(quick: Workspace) -> None:
-    """`quick` was trained with `tracking.enabled: false`: its database holds the first run alone."""
-    assert len(list_runs(quick)) == 1
+    """`quick` was trained with `tracking.enabled: false`: its database holds the first network and the baseline."""
+    assert len(list_all_runs(quick)) == 2
 
 
 def test_a_run_says_where_it_comes_from(reproduced: Workspace) -> None:
@@ -257,6 +345,8 @@ def test_another_way_to_evaluate_is_a_run_of_its_own(workspace: Workspace) -> No
     assert second.data.params["evaluate.calibration_bins"] == "5"
     assert flatten_scores(workspace).items() <= second.data.metrics.items()
     assert second.data.metrics["test/calibration_error"] != first.data.metrics["test/calibration_error"]
+    bins = [run.data.params["evaluate.calibration_bins"] for run in list_baselines(workspace)]
+    assert bins == ["10", "5"]
 
 
 def test_two_experiments_with_the_same_model_keep_their_own_runs_and_share_a_version(workspace: Workspace) -> None:

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from unroll.comparison import (
+    choose_baselines,
     choose_reference,
     choose_results,
     compare_results,
     drop_outdated,
     drop_repeats,
     find_varying,
+    summarize_baselines,
 )
 from unroll.comparison_tables import tabulate_differences, tabulate_figures, tabulate_means
 from unroll.errors import InputError
@@ -136,3 +138,39 @@ def test_figures_for_programs_are_whole_and_empty_where_unknown() -> None:
         "test/macro_f1 low": "",
         "test/macro_f1 high": "",
     }
+
+
+def make_baseline(score: float, data: str = "raw", **params: str) -> Result:
+    return Result({name.replace("__", "."): value for name, value in params.items()}, {F1: score}, data)
+
+
+def test_baselines_are_those_of_the_data_preprocessing_and_split_of_the_results() -> None:
+    own = {"data__dataset": "sample", "split__seed": "1"}
+    results = [make_result(cell, 1, 0.5, **own, tokenize__level="word") for cell in ("gru", "rnn")]
+    fitting = make_baseline(0.8, **own)
+    others = [
+        make_baseline(0.7, **own),  # older
+        make_baseline(0.7, **own | {"split__seed": "2"}),
+        make_baseline(0.7, data="before", **own),
+        make_baseline(0.7, data__dataset="sample"),  # older than the parameter split.seed
+        make_baseline(0.7, **own, preprocess__stemming="porter"),
+    ]
+    assert choose_baselines([*others, fitting], results) == [fitting]
+    assert choose_baselines([make_baseline(0.8, data="", **own)], results)  # made by hand
+    assert choose_baselines(others[1:], results) == choose_baselines([], results) == []
+
+
+def test_baselines_are_a_row_and_those_of_other_data_are_never_averaged() -> None:
+    first, second = (
+        make_baseline(score, data__dataset="sample", split__seed=seed) for score, seed in ((0.5, "1"), (0.7, "2"))
+    )
+    (row,) = summarize_baselines([first, second], ["model.cell"], [F1, "parameters"])
+    assert (row.values, row.runs, row.seeds, row.differences) == (("baseline",), 2, 2, {})
+    assert row.summaries[F1].mean == pytest.approx(0.6)
+    assert math.isnan(row.summaries["parameters"].mean)
+    other = make_baseline(0.9, data__dataset="ag_news", split__seed="1")
+    rows = summarize_baselines([first, second, other], ["model.cell"], [F1])
+    assert [(row.values, row.runs) for row in rows] == [(("baseline, ag_news",), 1), (("baseline, sample",), 2)]
+    rows = summarize_baselines([first, second], ["split.seed", "model.cell"], [F1])
+    assert [row.values for row in rows] == [("baseline, 1", ""), ("baseline, 2", "")]
+    assert summarize_baselines([], ["model.cell"], [F1]) == []

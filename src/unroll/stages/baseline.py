@@ -1,5 +1,6 @@
-"""data/splits/ → metrics/baseline.json, metrics/baseline.csv: a linear classifier on the rows of the networks."""
+"""data/splits/ → metrics/baseline.json and its predictions: a linear classifier on the rows of the networks."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from unroll.baseline import fit_baseline
+from unroll.baseline_run import log_baseline
 from unroll.errors import run_stage
 from unroll.files import replace_when_done, write_json
 from unroll.params import read_params
-from unroll.scores import compute_scores
+from unroll.scores import compute_class_scores, compute_scores
+from unroll.store import connect
 
 SPLITS, METRICS = Path("data/splits"), Path("metrics")
 
@@ -24,18 +27,25 @@ def main() -> None:
     texts = {name: table["text"].to_pylist() for name, table in rows.items()}
     numbers = {name: number for number, name in enumerate(names)}
     labels = {name: np.array([numbers[label] for label in table["label"].to_pylist()]) for name, table in rows.items()}
+    started = time.perf_counter()
     baseline = fit_baseline(texts["train"], labels["train"], texts["val"], labels["val"])
+    seconds = time.perf_counter() - started
     probabilities = baseline.predict(texts["test"])
+    predicted = probabilities.argmax(axis=1)
     scores = compute_scores(labels["test"], probabilities, params.evaluate.calibration_bins)
-    write_json(METRICS / "baseline.json", scores | {"c": baseline.c, "val_macro_f1": baseline.val_macro_f1})
-    write_predictions(names, labels["test"], probabilities)
+    chosen = {"c": baseline.c, "temperature": baseline.temperature, "val_macro_f1": baseline.val_macro_f1}
+    write_json(METRICS / "baseline.json", scores | chosen | {"parameters": baseline.parameters})
+    write_json(METRICS / "baseline_per_class.json", compute_class_scores(labels["test"], predicted, names))
+    write_predictions(names, labels["test"], predicted)
+    if params.tracking.enabled:
+        log_baseline(connect(params.tracking.experiment), params, seconds)
     print(f"baseline: macro-F1 {scores['macro_f1']:.4f} on {len(labels['test']):,} test rows, C = {baseline.c:g}")
 
 
-def write_predictions(class_names: list[str], labels: np.ndarray, probabilities: np.ndarray) -> None:
+def write_predictions(class_names: list[str], labels: np.ndarray, predicted: np.ndarray) -> None:
     """Write the actual and the predicted class of each test row, to compare other models' predictions with."""
     names = np.array(class_names, dtype=object)
-    table = pd.DataFrame({"actual": names[labels], "predicted": names[probabilities.argmax(axis=1)]})
+    table = pd.DataFrame({"actual": names[labels], "predicted": names[predicted]})
     with replace_when_done(METRICS / "baseline.csv") as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
 

@@ -1,6 +1,5 @@
 """models/ and the test split → metrics/test.json and what else is told of it, the data of plots, the worst mistakes."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from unroll.linking import Evaluation, log_evaluation
 from unroll.model import choose_device, compute_probabilities, load_model, make_repeatable
 from unroll.params import read_params
 from unroll.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
-from unroll.scores import compute_class_scores, compute_macro_f1, compute_reliability, compute_scores, count_confusions
+from unroll.scores import compute_class_scores, compute_reliability, compute_scores, count_confusions
 from unroll.tokens import load_tokens
 
 SPLITS, TOKENS, MODELS, METRICS = Path("data/splits"), Path("data/tokens"), Path("models"), Path("metrics")
@@ -34,18 +33,15 @@ def main() -> None:
     probabilities = compute_probabilities(model, splits["test"], BATCH_ROWS, config.temperature)
     predicted = probabilities.argmax(axis=1)
 
+    over = bootstrap_macro_f1(labels, predicted, read_baseline(names, labels), len(names))
     scores = compute_scores(labels, probabilities, params.evaluate.calibration_bins)
+    scores |= {"over_baseline": over.difference, "over_baseline_low": over.low, "over_baseline_high": over.high}
     per_class = compute_class_scores(labels, predicted, names)
     reliability = compute_reliability(labels, probabilities, params.evaluate.calibration_bins)
     rows = pq.read_table(SPLITS / "test.parquet", columns=["text", "part", "row"]).to_pandas()
     mistakes = list_mistakes(rows, labels, probabilities, names, params.evaluate.mistakes)
 
-    rival = read_baseline(names, labels)
-    comparison = {"baseline_macro_f1": compute_macro_f1(labels, rival, len(names))}
-    comparison |= asdict(bootstrap_macro_f1(labels, predicted, rival, len(names)))
-
     write_json(METRICS / "test.json", scores)
-    write_json(METRICS / "comparison.json", comparison)
     write_json(METRICS / "per_class.json", per_class)
     write_table(PLOTS / "per_class.csv", tabulate_classes(per_class))
     write_table(PLOTS / "predictions.csv", tabulate_predictions(labels, predicted, names))
@@ -61,8 +57,8 @@ def main() -> None:
         log_evaluation(params, splits, Evaluation(scores, per_class, figures, mistakes))
     print(
         f"evaluate: macro-F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f} on {len(labels):,} test rows; "
-        f"the linear baseline has {comparison['baseline_macro_f1']:.4f}, difference {comparison['difference']:+.4f} "
-        f"[{comparison['low']:+.4f}, {comparison['high']:+.4f}]"
+        f"the linear baseline has {scores['macro_f1'] - over.difference:.4f}, difference {over.difference:+.4f} "
+        f"[{over.low:+.4f}, {over.high:+.4f}]"
     )
 
 

@@ -1,0 +1,77 @@
+"""The baseline's run in MLflow: one, whatever networks and experiments it stands beside.
+
+It is linked to dvc.lock as the networks' runs are, by the MD5 of metrics/baseline.json.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unroll.files import compute_hash, read_json
+from unroll.metric_names import name_baseline
+from unroll.origin import describe_origin
+from unroll.params import Params, flatten_params
+from unroll.runs import DESCRIPTION, RESTORED, create_run, end_run, log_metrics, make_metrics
+from unroll.store import Store, require_store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+METRICS = Path("metrics")
+BASELINE_MD5 = "baseline_md5"  # the tag that links a run to metrics/baseline.json in dvc.lock
+MODEL, LINEAR = "model", "linear"  # the tag that tells its run from those of networks
+STAGES = ("download", "preprocess", "split")  # those that it stands on
+PARAMS = ("data.", "preprocess.", "split.", "evaluate.calibration_bins")  # those that they and it depend on
+CHOSEN = ("c", "temperature")  # by validation
+
+
+def log_baseline(store: Store, params: Params, seconds: float | None = None) -> None:
+    """Log metrics/baseline.json and baseline_per_class.json as a run of their own, unless there is one already.
+
+    seconds: how long fitting took; without it, the run is tagged as restored.
+
+    Raises:
+        InputError: the store cannot be used.
+    """
+    md5 = compute_hash(METRICS / "baseline.json", "md5")
+    own = keep_params(flatten_params(params))
+    # One at a time: experiments that run at the same time stand beside the same baseline.
+    with require_store(store.uri), store.lock:
+        runs = store.client.search_runs([store.experiment_id], f"tags.{BASELINE_MD5} = '{md5}'")
+        if not find_baseline(runs, own, md5):
+            _make_run(store, own, md5, seconds)
+
+
+def keep_params(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return those flat parameters that a baseline depends on, as MLflow holds them."""
+    return {name: str(value) for name, value in params.items() if name.startswith(PARAMS)}
+
+
+def find_baseline(runs: "Iterable[MlflowRun]", params: Mapping[str, Any], md5: str) -> "MlflowRun | None":
+    """Return the run of the baseline with this MD5 that was made under these parameters."""
+    own = keep_params(params)
+    same = (run for run in runs if md5 and run.data.tags.get(BASELINE_MD5) == md5)
+    return next((run for run in same if keep_params(run.data.params) == own), None)
+
+
+def is_baseline(run: "MlflowRun") -> bool:
+    return run.data.tags.get(MODEL) == LINEAR
+
+
+def _make_run(store: Store, own: dict[str, str], md5: str, seconds: float | None) -> None:
+    scores, per_class = (read_json(METRICS / f"{name}.json") for name in ("baseline", "baseline_per_class"))
+    text = (
+        f"Linear baseline on {own['data.dataset']}: macro-F1 **{scores['macro_f1']:.4f}** on the test split, "
+        f"{scores['val_macro_f1']:.4f} on the validation split"
+    )
+    tags = describe_origin(STAGES) | {MODEL: LINEAR, DESCRIPTION: text}
+    chosen = {f"baseline.{name}": scores[name] for name in CHOSEN}
+    run_id = create_run(store, f"baseline-{md5[:7]}", tags, own | chosen)
+    with end_run(store, run_id):
+        costs = {} if seconds is None else {"seconds": round(seconds, 2)}
+        log_metrics(store, run_id, make_metrics(name_baseline(scores, per_class) | costs))
+        for name in ("baseline.json", "baseline_per_class.json"):
+            store.client.log_artifact(run_id, str(METRICS / name), "metrics")
+        if seconds is None:
+            store.client.set_tag(run_id, RESTORED, "true")
+    store.client.set_tag(run_id, BASELINE_MD5, md5)  # the last, so that no run without all else is found
