@@ -1,5 +1,6 @@
 """Which rows are kept, and the account of those that are not."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -58,6 +59,13 @@ def test_an_official_test_row_goes_before_its_training_copy() -> None:
     assert fates.tolist() == ["duplicate", "keep", "duplicate"]
 
 
+def test_hashes_that_differ_in_the_last_bit_are_of_different_texts() -> None:
+    cleaned, fates = judge([("one", "a", "all"), ("two", "b", "all"), ("three", "a", "all")])
+    index = index_rows(cleaned, fates).to_pandas()
+    index["key"] = np.array([2**63, 2**63 + 1, 0], dtype=np.uint64)
+    assert decide_fates(index).tolist() == ["keep"] * 3
+
+
 TEXTS = st.sampled_from(["", "!", "one", "One", "two", "TWO!", "three four", "three, four", "five"])
 TABLES = st.lists(
     st.tuples(TEXTS, st.sampled_from(["", "a", "b", "c"]), st.sampled_from(["train", "test"])), min_size=1
@@ -80,6 +88,7 @@ def test_whatever_the_table_every_text_is_kept_at_most_once_and_every_row_is_acc
     summary = summarize(index_rows(cleaned, fates).to_pandas(), fates, SOURCES)
     assert summary["rows_in"] == len(table) == summary["rows_out"] + sum(summary["dropped"].values())
     assert sum(summary["classes"].values()) == summary["rows_out"]
+    assert all(summary["classes"].values())
 
 
 def test_length_percentiles_count_words() -> None:
