@@ -151,14 +151,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-def make_repeatable(threads: int) -> None:
+def make_repeatable(threads: int, device: torch.device) -> None:
     """Let the same computation give the same bits each time: a fixed number of threads, deterministic algorithms.
 
-    Sums are divided among threads, so another number of threads gives other last digits.
+    Sums are divided among threads, so another number of threads gives other last digits. On the CPU, what the models
+    use is deterministic anyway; PyTorch's switch would but take a second, and then time in every step.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses to be deterministic
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses to be deterministic
+        torch.use_deterministic_algorithms(True)
 
 
 def compute_logits(model: nn.Module, tokens: Tokens, batch_size: int) -> Tensor:

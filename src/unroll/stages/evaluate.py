@@ -24,12 +24,13 @@ BATCH_ROWS = 1024
 
 def main() -> None:
     params = read_params()
-    make_repeatable(params.train.threads)
+    device = choose_device(params.train.device)
+    make_repeatable(params.train.threads, device)
     names = read_json(MODELS / "labels.json")
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     labels = splits["test"].labels
     config = load_config(MODELS / "config.json")
-    model = load_model(MODELS / "model.safetensors", config).to(choose_device(params.train.device))
+    model = load_model(MODELS / "model.safetensors", config).to(device)
     probabilities = compute_probabilities(model, splits["test"], BATCH_ROWS, config.temperature)
     predicted = probabilities.argmax(axis=1)
 

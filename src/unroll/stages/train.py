@@ -30,7 +30,7 @@ NOT_REPEATABLE = ["examples_per_second"]
 def main() -> None:
     params = read_params()
     device = choose_device(params.train.device)
-    make_repeatable(params.train.threads)
+    make_repeatable(params.train.threads, device)
     torch.manual_seed(params.train.seed)
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     train, val = splits["train"], splits["val"]
