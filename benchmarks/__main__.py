@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.commands import describe_commands, measure_commands
 from benchmarks.epochs import describe_epochs, measure_epochs
+from benchmarks.growth import describe_growth, measure_growth
 from benchmarks.headlines import REAL_ROWS, ROOT, Headlines, prepare_headlines
 from benchmarks.inference import describe_inference, measure_inference
 from benchmarks.machine import describe_machine
@@ -26,6 +27,7 @@ from benchmarks.threads import describe_threads, measure_threads
 from unroll.files import replace_when_done
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
+NAMES = ["text", "epochs", "products", "threads", "quality", "inference", "growth", "commands"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Sizes:
     product_rows: int
     quality_rows: tuple[int, int]  # at most, to train on and to validate
     pretrain: bool
+    growth_rows: list[int]
     rounds: int
     command_rounds: int
 
@@ -59,17 +62,19 @@ FULL = Sizes(
     product_rows=6_400,
     quality_rows=(1_000_000, 1_000_000),
     pretrain=True,
+    growth_rows=[10_000, 100_000, 1_000_000],
     rounds=3,
     command_rounds=10,
 )
 QUICK = Sizes(
     text_rows=20_000,
-    epoch_rows=1_280,
+    epoch_rows=1_920,
     inference_rows=4_096,
     product_rows=640,
-    quality_rows=(4_000, 1_500),
+    quality_rows=(2_000, 1_000),
     pretrain=False,
-    rounds=3,
+    growth_rows=[10_000, 30_000],
+    rounds=2,
     command_rounds=3,
 )
 
@@ -89,21 +94,28 @@ def main() -> None:
         headlines = prepare_headlines(folder / "rows", options.data, pretrain="none")
         sections = []
         for measure in list_measures(headlines, options.data, folder, QUICK if options.quick else FULL):
-            say(measure.name)
-            sections.append(take(measure))
+            if measure.name in options.only:
+                say(measure.name)
+                sections.append(take(measure))
     setting += describe_rows(headlines)
     setting.append(("took", f"{(time.perf_counter() - started) / 60:.1f} minutes"))
     command = "make bench-quick" if options.quick else "make bench"
-    with replace_when_done(options.output) as temporary:
-        temporary.write_text(write_report(command, options.quick, setting, sections), encoding="utf-8")
-    say(f"wrote {options.output}")
+    report = write_report(command, options.quick, setting, sections)
+    if options.only != NAMES:
+        print(report)
+        return
+    with replace_when_done(DOCUMENT) as temporary:
+        temporary.write_text(report, encoding="utf-8")
+    say(f"wrote {DOCUMENT.relative_to(ROOT)}")
 
 
 def parse_options() -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rows and rounds")
-    parser.add_argument("--output", type=Path, default=DOCUMENT, help="file to write")
+    parser.add_argument(
+        "--only", nargs="+", choices=NAMES, default=NAMES, help="print these measures and leave the document as it is"
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -123,6 +135,7 @@ def list_measures(headlines: Headlines, file: Path | None, folder: Path, sizes: 
         Measure("threads", measure_threads, (headlines, sizes.epoch_rows, rounds), describe_threads),
         Measure("quality", measure_quality, (headlines, *sizes.quality_rows, file, pretraining), describe_quality),
         Measure("inference", measure_inference, (headlines, sizes.inference_rows, rounds), describe_inference),
+        Measure("growth", measure_growth, (sizes.growth_rows,), describe_growth),
         Measure("commands", measure_commands, (folder / "commands", sizes.command_rounds), describe_commands),
     ]
 

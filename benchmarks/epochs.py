@@ -9,7 +9,8 @@ from torch.utils.data import DataLoader
 from benchmarks import textbook
 from benchmarks.headlines import Headlines, split_ids, take_rows
 from benchmarks.measure import Check, Comparison, Section, alternate, at_least, time_processor
-from unroll.model import ModelConfig, SequenceClassifier, make_repeatable
+from unroll.checkpoint import ModelConfig
+from unroll.model import SequenceClassifier, make_repeatable
 from unroll.params import ModelParams, TrainParams
 from unroll.tokens import Tokens
 from unroll.training import train_model

@@ -65,8 +65,8 @@ def copy_repository(folder: Path) -> None:
 
 
 def run(folder: Path, *command: str) -> None:
-    """Run a command in a copy of the repository, free of other repositories; fail with its output."""
-    foreign = ("DVC_", "MLFLOW_", "GIT_", "MAKE", "TOKENIZERS_")
+    """Run a command in a copy of the repository, free of settings from outside; fail with its output."""
+    foreign = ("DVC_", "MLFLOW_", "GIT_", "MAKE", "PYTHON", "TOKENIZERS_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(

@@ -6,15 +6,18 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+import torch
 from safetensors.torch import save_file
 
 from benchmarks import textbook
 from benchmarks.epochs import LAYERS, build_textbook, load_textbook, make_config, name_layer
 from benchmarks.headlines import Headlines, take_rows, tile_texts
 from benchmarks.measure import Comparison, Section, at_least, at_most, compare, time_processor
+from unroll.checkpoint import ModelConfig
 from unroll.files import write_json
-from unroll.inference import Classifier, compute_probabilities, load_classifier
-from unroll.model import ModelConfig, SequenceClassifier, make_repeatable
+from unroll.forward import predict_all
+from unroll.inference import Classifier, load_classifier
+from unroll.model import SequenceClassifier
 
 BATCH_ROWS = 1024
 SINGLES = 300  # headlines that are classified one by one, in each round
@@ -35,7 +38,7 @@ class InferenceFigures:
 
 def measure_inference(headlines: Headlines, rows: int, rounds: int) -> list[InferenceFigures]:
     """Measure each of `LAYERS`, with weights as they are before training: they do not matter here."""
-    make_repeatable(threads=1)
+    torch.set_num_threads(1)
     configs = [make_config(headlines, cell=cell, bidirectional=both, pooling="last") for cell, both in LAYERS]
     return [_measure_layer(headlines, config, rows, rounds) for config in configs]
 
@@ -48,7 +51,7 @@ def _measure_layer(headlines: Headlines, config: ModelConfig, rows: int, rounds:
     with TemporaryDirectory() as folder:
         classifier = load_untrained(headlines, config, Path(folder))
     bulk = compare(
-        lambda: compute_probabilities(classifier.model, tokens, BATCH_ROWS),
+        lambda: predict_all(classifier.network, tokens),
         lambda: textbook.predict(model, loader),
         rounds,
     )
@@ -96,9 +99,9 @@ def describe_inference(figures: list[InferenceFigures]) -> Section:
                 checks.append(at_most(f"one headline, warm, {name}", median(item.single), limit, "µs"))
     return Section(
         "Inference",
-        f"Token ids to probabilities, {figures[0].rows:,} rows in batches of {BATCH_ROWS:,}; and `Classifier.predict` "
-        f"of one raw headline in a running process, mean over {SINGLES} headlines. The textbook's bidirectional layers "
-        "are packed. Processor seconds, one thread.",
+        f"Token ids to probabilities, {figures[0].rows:,} rows, the textbook's in batches of {BATCH_ROWS:,}; its "
+        "bidirectional layers are packed. And one raw headline in a running process by `Classifier.predict`, mean over "
+        f"{SINGLES} headlines. Processor seconds, one thread.",
         ("layer", "rows/s", "ratio to the textbook", "one headline, µs"),
         rows,
         checks,

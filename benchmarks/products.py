@@ -9,14 +9,14 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.epochs import LAYERS, VALIDATION_ROWS, make_comparable, make_config, name_layer, time_our_epoch
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, time_clock
-from unroll.model import ModelConfig, SequenceClassifier, make_repeatable
+from unroll.checkpoint import GATES, ModelConfig
+from unroll.model import SequenceClassifier, make_repeatable
 from unroll.params import TrainParams
 from unroll.tokens import Tokens
 from unroll.training import train_model
 
 PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"}
 LSTM_LAYERS = {"aten::mkldnn_rnn_layer", "aten::mkldnn_rnn_layer_backward"}  # oneDNN's: products and gates in one
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 PEAK_SIZE = 2048
 
 

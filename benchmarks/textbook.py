@@ -37,9 +37,9 @@ def compile_stop_words(stop_words: Iterable[str]) -> Pattern:
 def clean_text(text: str, stop_words: Pattern) -> str:
     """Decode HTML entities, remove tags, lower-case, keep the words, drop stop words."""
     for _ in range(2):  # feeds escape twice
-        if ";" in text:
-            text = NUMERIC_ENTITY.sub(r"&#\1;", text)
-            text = NAMED_ENTITY.sub(r"&\1;", text)
+        text = NUMERIC_ENTITY.sub(r"&#\1;", text)
+        text = NAMED_ENTITY.sub(r"&\1;", text)
+        if ";" in text:  # unescape would also decode "&lt" without its semicolon, which the package leaves
             text = html.unescape(text)
     text = TAG.sub(" ", text)
     text = BACKSLASH.sub(" ", text).replace("\\", "")

@@ -10,7 +10,8 @@ import torch
 from benchmarks.epochs import VALIDATION_ROWS, make_comparable, make_config
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, alternate, at_least
-from unroll.model import ModelConfig, SequenceClassifier, make_repeatable
+from unroll.checkpoint import ModelConfig
+from unroll.model import SequenceClassifier, make_repeatable
 from unroll.params import TrainParams
 from unroll.tokens import Tokens
 from unroll.training import train_model
