@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test browser lint ui lock
+.PHONY: help setup repro test bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
@@ -31,6 +31,12 @@ repro: setup  ## run the pipeline where something changed, then print the test m
 
 test: setup browser  ## run every test
 	python -m pytest
+
+bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (20 minutes at most)
+	python -m benchmarks
+
+bench-quick: setup  ## the same on fewer rows (3 minutes at most)
+	python -m benchmarks --quick
 
 # The tests of pages need Chromium and its driver; elsewhere than on Debian they say that they skipped, and why.
 browser:

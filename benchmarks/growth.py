@@ -1,9 +1,5 @@
-"""How time and memory of the stages before training grow with the rows.
+"""How time and memory of the stages before training grow with the rows."""
 
-python benchmarks/growth.py --rows 10000 100000 1000000
-"""
-
-import argparse
 import csv
 import itertools
 import os
@@ -17,8 +13,12 @@ from tempfile import TemporaryDirectory
 
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
-STAGES = ("download", "preprocess", "split", "tokenize")
+from benchmarks.headlines import ROOT
+from benchmarks.measure import Section, at_most
+
+STAGES = ("download", "preprocess", "split", "tokenize", "pretrain")
+MOST_GROWTH = 1.15  # of the time per row
+MOST_MIB = 1536
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 # The highest memory of a process counts from before its program is loaded, when it still is a copy of its parent.
 # So each stage gets a parent that is small, whatever called the benchmark.
@@ -64,6 +64,8 @@ def prepare_pipeline(folder: Path, rows: int) -> None:
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
     params["data"] |= {"dataset": "csv", "url": str(table), "text_column": "title", "label_column": "label"}
+    # The text is read once: what grows with the rows is the time of each reading.
+    params["pretrain"] |= {"epochs": 1, "least_words": 0}
     yaml.dump(params, folder / "params.yaml")
 
 
@@ -93,30 +95,44 @@ def measure_stage(folder: Path, stage: str, rows: int) -> StageCost:
     return StageCost(stage, rows, seconds, kibibytes / 1024)
 
 
-def format_table(costs: list[StageCost]) -> str:
-    """Return a Markdown table.
-
-    The ratio is that of the time per row to the time per row of the size before. A further row's time is that of the
-    rows which one size has more than the one before, so that the start of the process is not in it.
-    """
-    lines = [
-        "| stage | rows | seconds | µs per row | ratio | µs per further row | peak MiB |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    ordered = sorted(costs, key=lambda cost: (STAGES.index(cost.stage), cost.rows))
+def describe_growth(costs: list[StageCost]) -> Section:
+    """Return the figures as the document shows them."""
+    totals = [add_stages(costs, rows) for rows in sorted({cost.rows for cost in costs})]
+    ordered = sorted(costs, key=lambda cost: (STAGES.index(cost.stage), cost.rows)) + totals
+    rows = []
     for before, cost in itertools.pairwise([None, *ordered]):
-        ratio, further = "", ""
+        growth, further = "", ""
         if before and before.stage == cost.stage:
-            ratio = f"{cost.microseconds_per_row / before.microseconds_per_row:.2f}"
-            further = f"{(cost.seconds - before.seconds) / (cost.rows - before.rows) * 1e6:.1f}"
-        lines.append(
-            f"| {cost.stage} | {cost.rows:,} | {cost.seconds:.2f} | {cost.microseconds_per_row:.1f} | {ratio} "
-            f"| {further} | {cost.peak_mib:,.0f} |"
-        )
-    return "\n".join(lines)
+            growth = f"{cost.microseconds_per_row / before.microseconds_per_row:.2f}"
+            further = f"{time_further_rows(before, cost):.1f}"
+        figures = (f"{cost.seconds:.2f}", f"{cost.microseconds_per_row:.1f}", growth, further, f"{cost.peak_mib:,.0f}")
+        rows.append((cost.stage, f"{cost.rows:,}", *figures))
+    *_, before, last = totals
+    name = f"time per row, {before.rows:,} → {last.rows:,} rows"
+    growth = last.microseconds_per_row / before.microseconds_per_row
+    checks = [at_most(name, growth, MOST_GROWTH, "×")]
+    if len(totals) > 2:
+        growth = time_further_rows(before, last) / time_further_rows(totals[-3], before)
+        checks.append(at_most(f"{name}, without the start of processes", growth, MOST_GROWTH, "×"))
+    checks.append(at_most(f"peak memory before training, {last.rows:,} rows", last.peak_mib, MOST_MIB, "MiB"))
+    return Section(
+        "Growth",
+        "The stages before train, each as its command runs it but on one thread, on the sample repeated with changed "
+        "words; pretrain reads the text once. Processor seconds, start of the process included; growth is that of the "
+        "time per row against the size before, and a further row is one that the size before does not have. The linear "
+        "baseline, which is beside train and not before it, holds the features of all rows in memory.",
+        ("stage", "rows", "seconds", "µs per row", "growth", "µs per further row", "peak MiB"),
+        rows,
+        checks,
+    )
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    print(format_table(measure_growth(parser.parse_args().rows)))
+def add_stages(costs: list[StageCost], rows: int) -> StageCost:
+    """Return what all stages take for a table of a size: the sum of their times, the highest of their peaks."""
+    chosen = [cost for cost in costs if cost.rows == rows]
+    return StageCost("all", rows, sum(cost.seconds for cost in chosen), max(cost.peak_mib for cost in chosen))
+
+
+def time_further_rows(before: StageCost, after: StageCost) -> float:
+    """Return the microseconds of each row that is more, in which the start of the process is not."""
+    return (after.seconds - before.seconds) / (after.rows - before.rows) * 1e6

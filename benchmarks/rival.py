@@ -1,6 +1,6 @@
 """Print how the network in models/ stands beside linear classifiers, one of which has the same word vectors.
 
-Run it in a pipeline's folder after `dvc repro`: `python benchmarks/rival.py`.
+Run it in a pipeline's folder after `dvc repro`: `python -m benchmarks.rival`.
 """
 
 from itertools import product

@@ -1,0 +1,54 @@
+"""Commands as a person types them, in a new copy of the repository, by the clock."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.headlines import copy_repository, run
+from benchmarks.measure import Seconds, Section, at_most, time_children
+
+HEADLINE = "The final tennis tournament starts next week."
+
+
+@dataclass(frozen=True)
+class CommandFigures:
+    """Seconds of whole processes: the default pipeline once, the others in each round."""
+
+    pipeline: Seconds
+    predict: list[Seconds]
+    unchanged: list[Seconds]
+
+
+def measure_commands(folder: Path, rounds: int) -> CommandFigures:
+    """Copy the repository into `folder`, run the default pipeline on the sample, then the other commands in turn."""
+    copy_repository(folder)
+    pipeline = time_children(lambda: run(folder, "dvc", "repro"))
+    predict, unchanged = [], []
+    for _ in range(rounds):
+        predict.append(time_children(lambda: run(folder, "unroll", "predict", HEADLINE)))
+        unchanged.append(time_children(lambda: run(folder, "dvc", "repro")))
+    return CommandFigures(pipeline, predict, unchanged)
+
+
+def describe_commands(figures: CommandFigures) -> Section:
+    """Return the figures as the document shows them."""
+    measures = (
+        ('`unroll predict "…"`, cold', figures.predict, 1.2),
+        ("`dvc repro` with nothing to do", figures.unchanged, 0.6),
+        ("the whole default pipeline on the sample", [figures.pipeline], 30),
+    )
+    rows, checks = [], []
+    for name, times, limit in measures:
+        clock = [time.clock for time in times]
+        processor = median(time.processor for time in times)
+        cells = (f"{median(clock):.2f}", f"{min(clock):.2f}–{max(clock):.2f}", f"{processor:.2f}", str(len(times)))
+        rows.append((name, *cells))
+        checks.append(at_most(name, median(clock), limit, "s"))
+    return Section(
+        "Commands",
+        "Seconds of whole processes in a new copy of the repository, with MLflow's tracking as it is by default. "
+        "By the clock other programs on the machine count, by the processor less.",
+        ("command", "seconds by the clock, median", "range", "seconds of the processor", "times"),
+        rows,
+        checks,
+    )

@@ -1,0 +1,153 @@
+"""An epoch of training, ours and the textbook's, on the same rows with the same hyper-parameters."""
+
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch.utils.data import DataLoader
+
+from benchmarks import textbook
+from benchmarks.headlines import Headlines, split_ids, take_rows
+from benchmarks.measure import Check, Comparison, Section, alternate, at_least, time_processor
+from unroll.checkpoint import ModelConfig
+from unroll.model import SequenceClassifier, make_repeatable
+from unroll.params import ModelParams, TrainParams
+from unroll.tokens import Tokens
+from unroll.training import train_model
+
+LAYERS = (("rnn", False), ("gru", False), ("lstm", False), ("gru", True), ("lstm", True))
+TARGETS = {"rnn": 3.3, "gru": 2.6, "lstm": 2.6}
+STRETCH = {"rnn": 4, "gru": 3.3}  # of one direction
+VALIDATION_ROWS = 64  # our loop always validates: on so few rows that it takes no time
+
+
+@dataclass(frozen=True)
+class EpochFigures:
+    """One layer: our epoch beside the textbook's, on padded batches with a loop over last states and on packed ones."""
+
+    cell: str
+    bidirectional: bool
+    steps: int
+    padded: Comparison
+    packed: Comparison
+
+
+def measure_epochs(headlines: Headlines, rows: int, rounds: int) -> list[EpochFigures]:
+    """Measure an epoch of so many rows for each of `LAYERS`."""
+    train, val = take_rows(headlines.train.tokens, rows), take_rows(headlines.val.tokens, VALIDATION_ROWS)
+    params = make_comparable(headlines.params.train)
+    configs = [make_config(headlines, cell=cell, bidirectional=both, pooling="last") for cell, both in LAYERS]
+    return [_measure_layer(config, train, val, params, rounds) for config in configs]
+
+
+def _measure_layer(config: ModelConfig, train: Tokens, val: Tokens, params: TrainParams, rounds: int) -> EpochFigures:
+    seconds = alternate(
+        {
+            "ours": lambda: time_our_epoch(config, train, val, params),
+            "padded": lambda: time_textbook_epoch(config, train, params, packed=False),
+            "packed": lambda: time_textbook_epoch(config, train, params, packed=True),
+        },
+        rounds,
+    )
+    return EpochFigures(
+        config.cell,
+        config.bidirectional,
+        steps=-(-len(train) // params.batch_size),
+        padded=Comparison(seconds["ours"], seconds["padded"]),
+        packed=Comparison(seconds["ours"], seconds["packed"]),
+    )
+
+
+def make_comparable(params: TrainParams) -> TrainParams:
+    """Return the parameters of one epoch without what the textbook does not have."""
+    return params.model_copy(update={"epochs": 1, "word_dropout": 0.0, "weight_average": 0.0})
+
+
+def make_config(headlines: Headlines, **changes: object) -> ModelConfig:
+    """Return the default model, with the given values changed, for the vocabulary and the classes of the rows."""
+    values = ModelParams.model_validate(headlines.params.model.model_dump() | changes).model_dump()
+    return ModelConfig(**values, vocabulary_size=headlines.vocabulary_size, classes=len(headlines.class_names))
+
+
+def time_our_epoch(config: ModelConfig, train: Tokens, val: Tokens, params: TrainParams) -> float:
+    """Return the processor seconds of a new model's first epoch in the package's own loop."""
+    make_repeatable(params.threads, torch.device("cpu"))
+    torch.manual_seed(params.seed)
+    model = SequenceClassifier(config)
+    return time_processor(lambda: train_model(model, train, val, params))
+
+
+def time_textbook_epoch(config: ModelConfig, train: Tokens, params: TrainParams, packed: bool) -> float:
+    """Return the processor seconds of a new textbook model's first epoch."""
+    torch.use_deterministic_algorithms(False)  # as PyTorch is when nobody asks for more
+    torch.manual_seed(params.seed)
+    model = build_textbook(config, packed)
+    loader = load_textbook(train, params.batch_size, shuffle=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=params.learning_rate)
+    return time_processor(lambda: textbook.train_epoch(model, loader, optimizer, params.clip_norm))
+
+
+def build_textbook(config: ModelConfig, packed: bool) -> textbook.TextbookClassifier:
+    """Return the textbook's model of the same sizes."""
+    return textbook.TextbookClassifier(
+        config.cell,
+        config.vocabulary_size,
+        config.embedding_size,
+        config.hidden_size,
+        config.classes,
+        config.bidirectional,
+        packed,
+        config.embedding_dropout,
+        config.dropout,
+    )
+
+
+def load_textbook(tokens: Tokens, batch_size: int, shuffle: bool) -> DataLoader:
+    """Return the textbook's loader of the same rows."""
+    dataset = textbook.HeadlineDataset(split_ids(tokens), tokens.labels.tolist())
+    return DataLoader(dataset, batch_size, shuffle=shuffle, collate_fn=textbook.pad_batch)
+
+
+def describe_epochs(figures: list[EpochFigures]) -> Section:
+    """Return the figures as the document shows them."""
+    rows = []
+    for item in figures:
+        milliseconds = [1000 * median(seconds) / item.steps for seconds in (item.padded.ours, item.padded.textbook)]
+        other = " (other mathematics)" if item.bidirectional else ""
+        rows.append(
+            (
+                name_layer(item.cell, item.bidirectional),
+                *(f"{value:.1f}" for value in milliseconds),
+                item.padded.text + other,
+                item.packed.text,
+            )
+        )
+    return Section(
+        "Epoch",
+        f"The first epoch of {figures[0].steps} steps with the same hyper-parameters: the package's own loop "
+        "(`train_model`, without word dropout and weight average, pooling: last) beside the textbook's, either with "
+        "padded batches and a Python loop that gathers last states or with packed batches. Both clip gradients. "
+        "Processor seconds, one thread, validation excluded.",
+        ("layer", "ours, ms a step", "textbook, ms a step", "ratio to padded batches", "ratio to packed batches"),
+        rows,
+        [check for item in figures for check in _check(item)],
+    )
+
+
+def name_layer(cell: str, bidirectional: bool) -> str:
+    """Return a layer's name, such as "bidirectional GRU"."""
+    return f"{'bidirectional ' * bidirectional}{cell.upper()}"
+
+
+def _check(item: EpochFigures) -> list[Check]:
+    """Compare with the targets; a backward direction that reads padding does not compute what ours does."""
+    name, target = f"epoch, {name_layer(item.cell, item.bidirectional)}", TARGETS[item.cell]
+    if item.bidirectional:
+        return [
+            at_least(f"{name}, textbook packed", item.packed.ratio, target),
+            at_least(f"{name}, textbook padded (other mathematics)", item.padded.ratio, target),
+        ]
+    checks = [at_least(name, item.padded.ratio, target)]
+    if item.cell in STRETCH:
+        checks.append(at_least(f"{name} (stretch)", item.padded.ratio, STRETCH[item.cell]))
+    return checks

@@ -1,0 +1,76 @@
+"""One thread against two, and two trainings at once against one on two threads."""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from statistics import median
+
+import torch
+
+from benchmarks.epochs import VALIDATION_ROWS, make_comparable, make_config
+from benchmarks.headlines import Headlines, take_rows
+from benchmarks.measure import Section, alternate, at_least
+from unroll.checkpoint import ModelConfig
+from unroll.model import SequenceClassifier, make_repeatable
+from unroll.params import TrainParams
+from unroll.tokens import Tokens
+from unroll.training import train_model
+
+
+@dataclass(frozen=True)
+class ThreadFigures:
+    """Examples per second of the clock, all trainings together, by round."""
+
+    one_thread: list[float]
+    two_threads: list[float]
+    two_trainings: list[float]
+
+
+def measure_threads(headlines: Headlines, rows: int, rounds: int) -> ThreadFigures:
+    """Measure epochs of the default model; two trainings at once run in processes of their own, a thread each."""
+    train, val = take_rows(headlines.train.tokens, rows), take_rows(headlines.val.tokens, VALIDATION_ROWS)
+    params, config = make_comparable(headlines.params.train), make_config(headlines)
+
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+
+        def train_two() -> float:
+            runs = [pool.submit(train_once, config, train, val, params, 1) for _ in range(2)]
+            return sum(run.result() for run in runs)
+
+        train_two()  # so that both processes have started
+        figures = alternate(
+            {
+                "one": lambda: train_once(config, train, val, params, 1),
+                "two": lambda: train_once(config, train, val, params, 2),
+                "both": train_two,
+            },
+            rounds,
+        )
+    make_repeatable(1, torch.device("cpu"))
+    return ThreadFigures(figures["one"], figures["two"], figures["both"])
+
+
+def train_once(config: ModelConfig, train: Tokens, val: Tokens, params: TrainParams, threads: int) -> float:
+    """Return the examples per second of a new model's first epoch."""
+    make_repeatable(threads, torch.device("cpu"))
+    torch.manual_seed(params.seed)
+    return train_model(SequenceClassifier(config), train, val, params).history[0].examples_per_second
+
+
+def describe_threads(figures: ThreadFigures) -> Section:
+    """Return the figures as the document shows them."""
+    measures = (
+        ("one training, one thread", figures.one_thread),
+        ("one training, two threads", figures.two_threads),
+        ("two trainings at once, a thread each", figures.two_trainings),
+    )
+    rows = [(name, f"{median(rates):,.0f}", f"{min(rates):,.0f}–{max(rates):,.0f}") for name, rates in measures]
+    gain = median(figures.two_trainings) / median(figures.two_threads)
+    return Section(
+        "Threads",
+        "Epochs of the default model, without word dropout and weight average. Seconds of the clock: a busy neighbour "
+        "shows here.",
+        ("setting", "examples/s, together", "range"),
+        rows,
+        [at_least("two trainings at once, against one on two threads", gain, 1)],
+    )
