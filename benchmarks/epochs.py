@@ -79,7 +79,7 @@ def time_our_epoch(config: ModelConfig, train: Tokens, val: Tokens, params: Trai
 
 def time_textbook_epoch(config: ModelConfig, train: Tokens, params: TrainParams, packed: bool) -> float:
     """Return the processor seconds of a new textbook model's first epoch."""
-    torch.use_deterministic_algorithms(False)  # as PyTorch is when nobody asks for more
+    make_repeatable(params.threads, torch.device("cpu"))
     torch.manual_seed(params.seed)
     model = build_textbook(config, packed)
     loader = load_textbook(train, params.batch_size, shuffle=True)
