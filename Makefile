@@ -32,7 +32,7 @@ repro: setup  ## run the pipeline where something changed, then print the test m
 test: setup browser  ## run every test
 	python -m pytest
 
-bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (20 minutes at most)
+bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (about 20 minutes)
 	python -m benchmarks
 
 bench-quick: setup  ## the same on fewer rows (3 minutes at most)

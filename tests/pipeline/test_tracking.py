@@ -283,7 +283,7 @@ def test_a_server_that_is_not_there_is_told_within_seconds(quick_workspace: Work
         uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
         started = time.monotonic()
         result = quick_workspace.run("python", "-m", f"unroll.stages.{stage}", check=False, MLFLOW_TRACKING_URI=uri)
-    assert time.monotonic() - started < 30  # seconds of importing, and of other tests, included
+    assert time.monotonic() - started < 60  # MLflow itself would take minutes; importing and other tests, seconds
     assert result.returncode == 1
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
     assert f"MLflow's store {uri} cannot be used: start the server, or set tracking.enabled=false" in line
