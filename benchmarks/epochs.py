@@ -10,8 +10,9 @@ from benchmarks import textbook
 from benchmarks.headlines import Headlines, split_ids, take_rows
 from benchmarks.measure import Check, Comparison, Section, alternate, at_least, time_processor
 from unroll.checkpoint import ModelConfig
-from unroll.model import SequenceClassifier, make_repeatable
-from unroll.params import ModelParams, TrainParams
+from unroll.devices import make_repeatable
+from unroll.model import SequenceClassifier
+from unroll.text_params import ModelParams, TextTrainParams
 from unroll.tokens import Tokens
 from unroll.training import train_model
 
@@ -40,7 +41,9 @@ def measure_epochs(headlines: Headlines, rows: int, rounds: int) -> list[EpochFi
     return [_measure_layer(config, train, val, params, rounds) for config in configs]
 
 
-def _measure_layer(config: ModelConfig, train: Tokens, val: Tokens, params: TrainParams, rounds: int) -> EpochFigures:
+def _measure_layer(
+    config: ModelConfig, train: Tokens, val: Tokens, params: TextTrainParams, rounds: int
+) -> EpochFigures:
     seconds = alternate(
         {
             "ours": lambda: time_our_epoch(config, train, val, params),
@@ -58,7 +61,7 @@ def _measure_layer(config: ModelConfig, train: Tokens, val: Tokens, params: Trai
     )
 
 
-def make_comparable(params: TrainParams) -> TrainParams:
+def make_comparable(params: TextTrainParams) -> TextTrainParams:
     """Return the parameters of one epoch without what the textbook does not have."""
     return params.model_copy(update={"epochs": 1, "word_dropout": 0.0, "weight_average": 0.0})
 
@@ -69,7 +72,7 @@ def make_config(headlines: Headlines, **changes: object) -> ModelConfig:
     return ModelConfig(**values, vocabulary_size=headlines.vocabulary_size, classes=len(headlines.class_names))
 
 
-def time_our_epoch(config: ModelConfig, train: Tokens, val: Tokens, params: TrainParams) -> float:
+def time_our_epoch(config: ModelConfig, train: Tokens, val: Tokens, params: TextTrainParams) -> float:
     """Return the processor seconds of a new model's first epoch in the package's own loop."""
     make_repeatable(params.threads, torch.device("cpu"))
     torch.manual_seed(params.seed)
@@ -77,7 +80,7 @@ def time_our_epoch(config: ModelConfig, train: Tokens, val: Tokens, params: Trai
     return time_processor(lambda: train_model(model, train, val, params))
 
 
-def time_textbook_epoch(config: ModelConfig, train: Tokens, params: TrainParams, packed: bool) -> float:
+def time_textbook_epoch(config: ModelConfig, train: Tokens, params: TextTrainParams, packed: bool) -> float:
     """Return the processor seconds of a new textbook model's first epoch."""
     make_repeatable(params.threads, torch.device("cpu"))
     torch.manual_seed(params.seed)

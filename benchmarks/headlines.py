@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from unroll.datasets import choose_layout, read_rows
 from unroll.files import compute_hash, read_json
-from unroll.params import Params, read_params
+from unroll.text_params import TextParams, read_text_params
 from unroll.tokens import Tokens, load_tokens
 from unroll.vocabulary import load_tokenizer
 
@@ -42,7 +42,7 @@ class Headlines:
     val: Split
     class_names: list[str]
     vocabulary_size: int
-    params: Params
+    params: TextParams
     folder: Path
 
 
@@ -96,7 +96,7 @@ def prepare_headlines(folder: Path, file: Path | None, pretrain: str) -> Headlin
         values["data"] |= {"dataset": "ag_news", "url": str(file.resolve()), "sha256": None}
     yaml.dump(values, folder / "params.yaml")
     run(folder, "dvc", "repro", "tokenize")
-    params = read_params(folder / "params.yaml")
+    params = read_text_params(folder / "params.yaml")
     source = file or SAMPLE
     texts = [text for chunk in read_rows(source, choose_layout(params.data)) for text in chunk["text"]]
     return Headlines(

@@ -10,8 +10,9 @@ from benchmarks.epochs import LAYERS, VALIDATION_ROWS, make_comparable, make_con
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, time_clock
 from unroll.checkpoint import GATES, ModelConfig
-from unroll.model import SequenceClassifier, make_repeatable
-from unroll.params import TrainParams
+from unroll.devices import make_repeatable
+from unroll.model import SequenceClassifier
+from unroll.text_params import TextTrainParams
 from unroll.tokens import Tokens
 from unroll.training import train_model
 
@@ -54,7 +55,7 @@ def measure_peak(rounds: int) -> float:
     return 2 * PEAK_SIZE**3 / seconds / 1e9
 
 
-def profile_products(config: ModelConfig, train: Tokens, val: Tokens, params: TrainParams) -> float:
+def profile_products(config: ModelConfig, train: Tokens, val: Tokens, params: TextTrainParams) -> float:
     """Return the share of an epoch's time that its matrix products take themselves."""
     torch.manual_seed(params.seed)
     model = SequenceClassifier(config)

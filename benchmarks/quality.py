@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks import textbook
 from benchmarks.epochs import make_config
 from benchmarks.headlines import Headlines, limit_rows, prepare_headlines, run
 from benchmarks.measure import Section, at_most, time_children
-from unroll.model import SequenceClassifier, make_repeatable
+from unroll.devices import make_repeatable
+from unroll.model import SequenceClassifier
 from unroll.scores import compute_macro_f1
 from unroll.stages.preprocess import choose_cleaning
-from unroll.training import Epoch, train_model
+from unroll.training import Epoch, Options, train_model
 from unroll.vectors import load_vectors
 
 # What tutorials choose: one direction, PyTorch's random embedding, stop words dropped.
@@ -91,14 +93,14 @@ def train_ours(headlines: Headlines, vectors: np.ndarray, goal: float) -> list[S
     scores: list[Score] = []
     started = time.process_time()
 
-    def note(epoch: Epoch) -> None:
-        scores.append(Score(time.process_time() - started, epoch.val_macro_f1))
-        if epoch.val_macro_f1 >= goal:
+    def note(epoch: Epoch, _: Tensor) -> None:
+        scores.append(Score(time.process_time() - started, epoch.val_scores["macro_f1"]))
+        if epoch.val_scores["macro_f1"] >= goal:
             raise ReachedGoal
 
     train, val = headlines.train.tokens, headlines.val.tokens
     with suppress(ReachedGoal):
-        train_model(model, train, val, params, on_epoch=note, embedding_rate=embedding_rate)
+        train_model(model, train, val, params, on_epoch=note, options=Options(embedding_rate=embedding_rate))
     return scores
 
 

@@ -11,8 +11,9 @@ from benchmarks.epochs import VALIDATION_ROWS, make_comparable, make_config
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, alternate, at_least
 from unroll.checkpoint import ModelConfig
-from unroll.model import SequenceClassifier, make_repeatable
-from unroll.params import TrainParams
+from unroll.devices import make_repeatable
+from unroll.model import SequenceClassifier
+from unroll.text_params import TextTrainParams
 from unroll.tokens import Tokens
 from unroll.training import train_model
 
@@ -50,7 +51,7 @@ def measure_threads(headlines: Headlines, rows: int, rounds: int) -> ThreadFigur
     return ThreadFigures(figures["one"], figures["two"], figures["both"])
 
 
-def train_once(config: ModelConfig, train: Tokens, val: Tokens, params: TrainParams, threads: int) -> float:
+def train_once(config: ModelConfig, train: Tokens, val: Tokens, params: TextTrainParams, threads: int) -> float:
     """Return the examples per second of a new model's first epoch."""
     make_repeatable(threads, torch.device("cpu"))
     torch.manual_seed(params.seed)

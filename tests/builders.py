@@ -12,6 +12,7 @@ SMALL = {
     "embedding_dropout": 0.0,
     "dropout": 0.0,
     "vocabulary_size": 50,
+    "head": "softmax",
     "classes": 2,
 }
 

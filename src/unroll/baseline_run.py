@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from unroll.files import compute_hash, read_json
 from unroll.metric_names import name_baseline
 from unroll.origin import describe_origin
-from unroll.params import Params, flatten_params
+from unroll.params import flatten_params
 from unroll.runs import DESCRIPTION, RESTORED, create_run, end_run, log_metrics, make_metrics
 from unroll.store import Store, require_store
+from unroll.text_params import TextParams
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -25,7 +26,7 @@ PARAMS = ("data.", "preprocess.", "split.", "evaluate.calibration_bins")  # thos
 CHOSEN = ("c", "temperature")  # by validation
 
 
-def log_baseline(store: Store, params: Params, seconds: float | None = None) -> None:
+def log_baseline(store: Store, params: TextParams, seconds: float | None = None) -> None:
     """Log metrics/baseline.json and baseline_per_class.json as a run of their own, unless there is one already.
 
     seconds: how long fitting took; without it, the run is tagged as restored.

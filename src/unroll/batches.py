@@ -1,28 +1,48 @@
-"""Token arrays to batches, with as little padding as the lengths allow."""
+"""Examples of any kind to batches, with as little padding as their lengths allow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from more_itertools import chunked
 from torch import Tensor
 
-from unroll.tokens import Tokens
-from unroll.vocabulary import PADDING_ID
+
+class Examples(Protocol):
+    """The examples of a split: texts (tokens.py) or real-valued sequences (sequences.py).
+
+    lengths: [rows] int64; targets: [rows, …], what is to be predicted of each.
+    """
+
+    lengths: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Return the inputs of some rows, `[batch, time]` or `[batch, time, features]`, padded to the longest."""
+
+    def digest(self) -> str:
+        """Return a checksum of inputs and targets; equal digests are equal rows in equal order."""
+
+    def describe(self, split: str) -> dict[str, Any]:
+        """Return what MLflow shows of the data: its `source`, `schema` (columns) and `profile` (sizes by name)."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some texts of a split.
+    """Some examples of a split.
 
-    rows: [batch] int64, their numbers in the split; ids: [batch, time] int64; labels: [batch] int64;
-    lengths: [batch] int64 on the CPU (where packing wants them), or None if every text fills its row.
+    rows: [batch] int64, their numbers in the split; inputs: [batch, time] int64 or [batch, time, features] float32;
+    targets: [batch, …]; lengths: [batch] int64 on the CPU (where packing wants them), or None if each example fills
+    its row.
     """
 
     rows: np.ndarray
-    ids: Tensor
-    labels: Tensor
+    inputs: Tensor
+    targets: Tensor
     lengths: Tensor | None
 
 
@@ -48,25 +68,23 @@ def plan_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generat
     return [np.array(batch) for batch in batches]
 
 
-def make_batch(tokens: Tokens, rows: np.ndarray) -> Batch:
-    """Gather the texts `rows` ([batch] int64) into a batch, padded with `PADDING_ID` where they differ in length."""
-    starts = tokens.offsets[rows]
-    lengths = tokens.offsets[rows + 1] - starts
-    time = np.arange(lengths.max())
-    if lengths.min() == lengths.max():
-        ids, ragged = tokens.ids[starts[:, None] + time], None
-    else:
-        inside = time < lengths[:, None]
-        ids = np.full(inside.shape, PADDING_ID, dtype=np.int64)
-        ids[inside] = tokens.ids[(starts[:, None] + time)[inside]]
-        ragged = torch.from_numpy(lengths)
-    return Batch(rows, torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(tokens.labels[rows]), ragged)
+def make_batch(examples: Examples, rows: np.ndarray) -> Batch:
+    """Gather the examples `rows` ([batch] int64) into a batch, padded where they differ in length."""
+    lengths = examples.lengths[rows]
+    ragged = None if lengths.min() == lengths.max() else torch.from_numpy(lengths)
+    inputs, targets = torch.from_numpy(examples.gather(rows)), torch.from_numpy(examples.targets[rows])
+    return Batch(rows, inputs, targets, ragged)
 
 
 def iterate_batches(
-    tokens: Tokens, batch_size: int, device: torch.device, random: np.random.Generator | None = None
+    examples: Examples, batch_size: int, device: torch.device, random: np.random.Generator | None = None
 ) -> Iterator[Batch]:
-    """Yield every text of the split once, on the device."""
-    for rows in plan_batches(tokens.lengths, batch_size, random):
-        batch = make_batch(tokens, rows)
-        yield Batch(batch.rows, batch.ids.to(device), batch.labels.to(device), batch.lengths)
+    """Yield every example of the split once, on the device; with `random`, in random order."""
+    for rows in plan_batches(examples.lengths, batch_size, random):
+        batch = make_batch(examples, rows)
+        yield Batch(batch.rows, _send(batch.inputs, device), _send(batch.targets, device), batch.lengths)
+
+
+def _send(values: Tensor, device: torch.device) -> Tensor:
+    """Copy to the device; to a GPU from pinned memory, so that it need not stop computing for it."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)

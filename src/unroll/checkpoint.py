@@ -10,7 +10,8 @@ from safetensors.numpy import load_file
 
 from unroll.errors import InputError
 from unroll.files import read_json
-from unroll.params import Count, ModelParams
+from unroll.params import Count
+from unroll.text_params import ModelParams
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
@@ -21,6 +22,11 @@ class ModelConfig(ModelParams):
     vocabulary_size: Count
     classes: Count
     temperature: Annotated[float, Field(gt=0)] = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the head gives: one for each class, or one logit for the second of two."""
+        return 1 if self.head == "logit" else self.classes
 
 
 def load_config(path: Path) -> ModelConfig:
@@ -63,8 +69,8 @@ def _list_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     output = config.hidden_size * (2 if config.bidirectional else 1)
     shapes = {
         "embedding.weight": (config.vocabulary_size, features),
-        "head.weight": (config.classes, output),
-        "head.bias": (config.classes,),
+        "head.weight": (config.outputs, output),
+        "head.bias": (config.outputs,),
     }
     if config.pooling == "attention":
         shapes["pooling.score.weight"] = (1, output)

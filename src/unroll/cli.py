@@ -90,11 +90,11 @@ def metrics(folder: Annotated[Path, typer.Argument(help="Folder of the metrics f
 def runs(format: FormatOption = Format.TABLE) -> None:
     """List branches and DVC experiments beside their MLflow runs; fail if the two tell different metrics."""
     from unroll.overview import MISMATCH, list_rows
-    from unroll.params import read_params
     from unroll.records import list_records
     from unroll.store import connect
+    from unroll.text_params import read_text_params
 
-    rows = list_rows(connect(read_params().tracking.experiment), list_records())
+    rows = list_rows(connect(read_text_params().tracking.experiment), list_records())
     columns = ["kind", "name", "cell", "git_macro_f1", "mlflow_macro_f1", "state", "run_id"]
     digits = 6 if format is Format.CSV else 4
     cells = []
@@ -140,9 +140,10 @@ def compare(
     (bootstrap): the means of both over a line's runs.
     """
     from unroll.comparison_report import Question, print_comparison
-    from unroll.params import flatten_params, read_params
+    from unroll.params import flatten_params
+    from unroll.text_params import read_text_params
 
-    params = read_params()
+    params = read_text_params()
     question = Question(by, metric, _read_conditions(where or []), tuple(against.split(",")) if against else ())
     present = {name: str(value) for name, value in flatten_params(params).items()}
     print_comparison(_collect_results(source, params.tracking), question, present, format)
@@ -152,11 +153,11 @@ def compare(
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000) -> None:
     """Serve the MLflow UI on localhost and open it, or open the server that MLFLOW_TRACKING_URI names."""
     from unroll.files import find_root
-    from unroll.params import read_params
     from unroll.store import connect, find_artifact_folder, is_server
+    from unroll.text_params import read_text_params
     from unroll.ui import describe_page, open_browser, serve_pages
 
-    store = connect(read_params().tracking.experiment)
+    store = connect(read_text_params().tracking.experiment)
     page = describe_page(store)
 
     def announce(address: str) -> None:

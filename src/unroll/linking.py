@@ -7,19 +7,18 @@ and the dvc.lock of any commit or experiment leads to its MLflow run. docs/track
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from unroll.baseline_run import log_baseline
+from unroll.batches import Examples
 from unroll.files import compute_hash, read_json
-from unroll.metric_names import name_epoch, name_scores
+from unroll.metric_names import name_epoch
 from unroll.origin import EXPERIMENTS
-from unroll.params import Params, flatten_params
+from unroll.params import PipelineParams, flatten_params
 from unroll.runs import DESCRIPTION, RESTORED, end_run, log_metrics, make_metrics
-from unroll.store import Store, connect, require_store
-from unroll.tokens import Tokens
+from unroll.store import Store, require_store
 from unroll.tracking import METRICS, MODEL_MD5, MODELS, create_training, log_training
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
@@ -31,37 +30,40 @@ TEST_MD5 = "test_md5"  # the tag that links a run to metrics/test.json in dvc.lo
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What evaluation leaves: metrics/test.json, metrics/per_class.json, pictures by name, and the worst mistakes."""
+    """What MLflow is told of an evaluation.
 
-    scores: dict[str, float]
-    per_class: dict[str, Any]
+    summary: a few words for the run's page; metrics: by their names in MLflow; files: under metrics/; figures and
+    tables: by the file names that they get.
+    """
+
+    summary: str
+    metrics: dict[str, float]
+    files: list[str]
     figures: "dict[str, Figure]"
-    mistakes: pd.DataFrame
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def log_evaluation(params: Params, splits: dict[str, Tokens], evaluation: Evaluation) -> None:
+def log_evaluation(store: Store, params: PipelineParams, splits: dict[str, Examples], evaluation: Evaluation) -> None:
     """Log an evaluation of models/ to the run whose training made that model, if it has not another one already.
 
     Where there is no such run (a fresh clone after `dvc pull`, another database, a model that was made under other
     parameters or that is evaluated in another way), one is made and tagged as restored, of what the training left.
-    So is that of the baseline, whose stage does not run where DVC has its results.
 
     Raises:
         InputError: the store cannot be used; evaluating again logs what is missing.
     """
-    store = connect(params.tracking.experiment)
-    log_baseline(store, params)
     # One at a time: two evaluations of the same model must not take the same run for their own.
     with require_store(store.uri), store.lock:
         run_id = _find_run(store, params) or _restore_run(store, params, splits)
-        log_metrics(store, run_id, make_metrics(name_scores(evaluation.scores, evaluation.per_class)))
+        log_metrics(store, run_id, make_metrics(evaluation.metrics))
         for name, figure in evaluation.figures.items():
             store.client.log_figure(run_id, figure, name, save_kwargs={"dpi": 110})
-        _log_table(store, run_id, evaluation.mistakes, "mistakes.json")
-        for name in ("test.json", "per_class.json"):
+        for name, table in evaluation.tables.items():
+            _log_table(store, run_id, table, name)
+        for name in evaluation.files:
             store.client.log_artifact(run_id, str(METRICS / name), "metrics")
         _add_experiment_name(store, run_id)
-        _describe(store, run_id, params, evaluation.scores)
+        _describe(store, run_id, f"{params.model.cell} on {params.data.dataset}: {evaluation.summary}")
         store.client.set_tag(run_id, TEST_MD5, compute_hash(METRICS / "test.json", "md5"))
 
 
@@ -96,14 +98,14 @@ def find_runs_of_model(store: Store, md5: str) -> "list[MlflowRun]":
     return list(store.client.search_runs([store.experiment_id], f"tags.{MODEL_MD5} = '{md5}'"))
 
 
-def _find_run(store: Store, params: Params) -> str | None:
+def _find_run(store: Store, params: PipelineParams) -> str | None:
     runs = find_runs_of_model(store, compute_hash(MODELS / "model.safetensors", "md5"))
     test_md5 = compute_hash(METRICS / "test.json", "md5")
     found = choose_run(runs, ignore_tracking(flatten_params(params)), test_md5, os.environ.get("DVC_EXP_NAME"))
     return found.info.run_id if found else None
 
 
-def _restore_run(store: Store, params: Params, splits: dict[str, Tokens]) -> str:
+def _restore_run(store: Store, params: PipelineParams, splits: dict[str, Examples]) -> str:
     """Make a run of a training that MLflow has not seen; only the seconds it took are not known any more."""
     run_id = create_training(store, os.environ.get("DVC_EXP_NAME", ""), params, splits)
     with end_run(store, run_id):
@@ -122,15 +124,10 @@ def _add_experiment_name(store: Store, run_id: str) -> None:
         store.client.set_tag(run_id, EXPERIMENTS, ", ".join([*names, name]))
 
 
-def _describe(store: Store, run_id: str, params: Params, scores: dict[str, float]) -> None:
+def _describe(store: Store, run_id: str, text: str) -> None:
     """Give the run a line that its page begins with, unless somebody has written one there."""
-    run = store.client.get_run(run_id)
-    if DESCRIPTION not in run.data.tags:
-        val = run.data.metrics["best/val_macro_f1"]
-        text = (
-            f"{params.model.cell} on {params.data.dataset}: macro-F1 **{scores['macro_f1']:.4f}** on the test split, "
-        )
-        store.client.set_tag(run_id, DESCRIPTION, f"{text}{val:.4f} on the validation split")
+    if DESCRIPTION not in store.client.get_run(run_id).data.tags:
+        store.client.set_tag(run_id, DESCRIPTION, text)
 
 
 def _log_table(store: Store, run_id: str, table: pd.DataFrame, name: str) -> None:

@@ -11,6 +11,16 @@ def name_epoch(epoch: dict[str, float]) -> dict[str, float]:
     return {f"curve/{name}": float(f"{value:.6g}") for name, value in epoch.items() if name != "epoch"}
 
 
+def name_layers(layers: dict[str, float]) -> dict[str, float]:
+    """Name the gradient's norm by the weights that it is of: `gradient/encoder.layers.weight_hh_l0`, …"""
+    return {f"gradient/{name}": float(f"{norm:.6g}") for name, norm in layers.items()}
+
+
+def name_gradient(epoch: int, norm: float) -> dict[str, float]:
+    """Name the gradient's norm at a time step, which MLflow is told as its step: a chart over time for each epoch."""
+    return {f"gradient by time/epoch {epoch:03d}": float(f"{norm:.6g}")}
+
+
 def name_training(summary: dict[str, float]) -> dict[str, float]:
     """Name metrics/train.json, rounded as it is there: `best/val_macro_f1`, `best/epoch`, …, `parameters`."""
     best = {"best/epoch": summary["best_epoch"], "epochs": summary["epochs"], "parameters": summary["parameters"]}

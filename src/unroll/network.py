@@ -62,13 +62,16 @@ class Network:
 
 def build_network(weights: dict[str, np.ndarray], config: ModelConfig) -> Network:
     """Arrange the weights of a SequenceClassifier, given by the names of its state dictionary."""
+    head, bias = weights["head.weight"], weights["head.bias"]
+    if config.head == "logit":  # that of the second class; the first one's is 0
+        head, bias = np.concatenate([np.zeros_like(head), head]), np.concatenate([np.zeros_like(bias), bias])
     return Network(
         config,
         weights["embedding.weight"],
         [_arrange_layer(weights, config, number) for number in range(config.layers)],
         weights["pooling.score.weight"].T if config.pooling == "attention" else None,
-        np.ascontiguousarray(weights["head.weight"].T),
-        weights["head.bias"],
+        np.ascontiguousarray(head.T),
+        bias,
         ThreadpoolController().select(user_api="blas"),
     )
 

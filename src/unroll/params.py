@@ -1,10 +1,13 @@
-"""params.yaml as checked, typed, frozen values. It is read here and nowhere else."""
+"""params.yaml as checked, typed, frozen values: how it is read, and the sections that all pipelines have.
+
+text_params.py and sequence_params.py have what the pipelines of texts and of real-valued sequences add.
+"""
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from unroll.errors import InputError
@@ -24,75 +27,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class DataParams(Section):
-    dataset: Literal["sample", "ag_news", "csv"]
-    text: Literal["title", "description", "title+description"]
-    url: Optional
-    sha256: Sha256
-    test_url: Optional
-    test_sha256: Sha256
-    text_column: Annotated[str, Field(min_length=1)]
-    label_column: Annotated[str, Field(min_length=1)]
-    context_column: Optional
-
-    @model_validator(mode="after")
-    def _check_sources(self) -> "DataParams":
-        if self.dataset == "csv" and not self.url:
-            raise ValueError("data.url = '': data.dataset = 'csv' expects the path or address of your file there")
-        for name, url, sha256 in (("", self.url, self.sha256), ("test_", self.test_url, self.test_sha256)):
-            if sha256 and not url:
-                raise ValueError(f"data.{name}sha256 is set while data.{name}url is empty: expected both or neither")
-        if self.test_url and not self.url:
-            raise ValueError("data.test_url is set while data.url is empty: expected both or neither")
-        return self
+class SourceParams(Section):
+    dataset: str
 
 
-class PreprocessParams(Section):
-    lowercase: bool
-    brackets: Literal["keep", "drop"]
-    numbers: Literal["keep", "mask"]
-    punctuation: Literal["keep", "drop"]
-    stop_words: Literal["keep", "drop"]
-    stemming: Literal["none", "porter"]
-
-
-class SplitParams(Section):
-    train: Share
-    val: Share
-    test: Share
-    seed: Seed
-
-    @model_validator(mode="after")
-    def _check_sum(self) -> "SplitParams":
-        total = self.train + self.val + self.test
-        if abs(total - 1) > 1e-9:
-            raise ValueError(f"split.train + split.val + split.test = {total:g}: expected 1")
-        return self
-
-
-class TokenizeParams(Section):
-    level: Literal["word", "char", "bpe"]
-    vocabulary_size: Annotated[int, Field(ge=3, le=10_000_000)]
-    min_count: Count
-    max_tokens: Count
-
-
-class PretrainParams(Section):
-    method: Literal["none", "skipgram"]
-    window: Count
-    epochs: Count
-    least_words: Annotated[int, Field(ge=0)]
-    seed: Annotated[int, Field(ge=1, lt=2**32)]
-
-
-class ModelParams(Section):
+class EncoderParams(Section):
     cell: Literal["rnn", "gru", "lstm"]
-    embedding_size: Count
     hidden_size: Count
     layers: Annotated[int, Field(ge=1, le=16)]
     bidirectional: bool
-    pooling: Literal["last", "max", "mean", "attention"]
-    embedding_dropout: Dropout
     dropout: Dropout
 
 
@@ -101,62 +44,68 @@ class TrainParams(Section):
     epochs: Count
     batch_size: Count
     learning_rate: Annotated[float, Field(gt=0, le=10)]
-    embedding_rate: Annotated[float, Field(ge=0, le=1)]
     patience: Count
     lr_patience: Annotated[int, Field(ge=0)]
     lr_factor: Share
     clip_norm: Annotated[float, Field(gt=0)]
-    class_weights: bool
-    word_dropout: Dropout
     weight_average: Annotated[float, Field(ge=0, lt=1)]
+    log_gradients: bool
     threads: Annotated[int, Field(ge=1, le=1024)]
     device: Literal["auto", "cpu", "cuda"]
-
-
-class EvaluateParams(Section):
-    calibration_bins: Annotated[int, Field(ge=1, le=1000)]
-    mistakes: Annotated[int, Field(ge=0)]
+    precision: Literal["float32", "bfloat16"]
 
 
 class TrackingParams(Section):
     enabled: bool
     experiment: Annotated[str, Field(min_length=1)]
-    registered_model: Annotated[str, Field(pattern=r"^[^/:]+$")]
     system_metrics: bool
 
 
-class Params(Section):
-    data: DataParams
-    preprocess: PreprocessParams
-    split: SplitParams
-    tokenize: TokenizeParams
-    pretrain: PretrainParams
-    model: ModelParams
+class PipelineParams(Section):
+    """What every pipeline's params.yaml has."""
+
+    data: SourceParams
+    model: EncoderParams
     train: TrainParams
-    evaluate: EvaluateParams
     tracking: TrackingParams
 
+    @property
+    def registered_model(self) -> str | None:
+        """The name under which MLflow registers models; without one, it only keeps their files."""
+        return None
 
-def read_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check the whole parameter file, so that a mistake stops the first stage that runs.
+
+P = TypeVar("P", bound=PipelineParams)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a parameter file without checking what it holds.
 
     Raises:
-        InputError: the file is missing, is not YAML, or holds a wrong, unknown or missing parameter.
+        InputError: the file is missing or is not YAML.
     """
     from ruamel.yaml import YAML, YAMLError  # imported here: a prediction reads no parameters
 
     try:
-        values = YAML(typ="safe", pure=True).load(path)
+        return YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise InputError(f"{path} is missing: run from a folder that holds a pipeline") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
+
+
+def check_params(values: Any, schema: type[P], path: Path) -> P:
+    """Check a whole parameter file, so that a mistake stops the first stage that runs.
+
+    Raises:
+        InputError: there is a wrong, unknown or missing parameter.
+    """
     try:
-        return Params.model_validate(values)
+        return schema.model_validate(values)
     except ValidationError as error:
         first, *others = error.errors()
         more = f" (and {len(others)} more)" if others else ""
-        raise InputError(f"{path}: {_explain(first)}{more}") from None
+        raise InputError(f"{path}: {_explain(first, schema)}{more}") from None
 
 
 def flatten_params(params: Section) -> dict[str, str | int | float | bool | None]:
@@ -170,13 +119,13 @@ def flatten_params(params: Section) -> dict[str, str | int | float | bool | None
     return flat
 
 
-def _explain(error: ErrorDetails) -> str:
+def _explain(error: ErrorDetails, schema: type[BaseModel]) -> str:
     """Put a pydantic error into the words of params.yaml."""
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "missing":
         return f"{name} is missing"
     if error["type"] == "extra_forbidden":
-        known = _known_keys(error["loc"][:-1])
+        known = _known_keys(schema, error["loc"][:-1])
         close = get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         return f"{name} is not a parameter{hint}: expected one of {', '.join(known)}"
@@ -196,8 +145,8 @@ def _explain(error: ErrorDetails) -> str:
     return f"{name} = {error['input']!r}: {expected}"
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = Params
+def _known_keys(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    model = schema
     for key in location:
         model = model.model_fields[str(key)].annotation  # type: ignore[assignment]
     return list(model.model_fields)

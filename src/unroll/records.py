@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML, YAMLError
 
 from unroll.metric_names import name_baseline, name_scores, name_training
-from unroll.params import Params, flatten_params
+from unroll.params import flatten_params
+from unroll.text_params import TextParams
 
 EXPERIMENT_REFS = "refs/exps/"  # where DVC keeps the commits of experiments: refs/exps/BA/SELINE/NAME
 # DVC's own: its queue, its run cache, and what it was doing last.
@@ -64,7 +65,7 @@ def read_record(ref: str) -> Record:
 def _flatten(params: dict[str, Any]) -> dict[str, str]:
     """Return `{"model.cell": "gru", …}`, as MLflow holds them; the parameters of an old commit, as they stand there."""
     try:
-        return {name: str(value) for name, value in flatten_params(Params.model_validate(params)).items()}
+        return {name: str(value) for name, value in flatten_params(TextParams.model_validate(params)).items()}
     except ValidationError:
         pass
     return {

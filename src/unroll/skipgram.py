@@ -12,7 +12,7 @@ from gensim.models import Word2Vec
 from gensim.models.callbacks import CallbackAny2Vec
 from tqdm import tqdm
 
-from unroll.params import PretrainParams
+from unroll.text_params import PretrainParams
 
 
 class ProgressBar(CallbackAny2Vec):

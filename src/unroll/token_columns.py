@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from unroll.tokens import flatten_ids
-from unroll.vocabulary import UNKNOWN_ID, encode_texts
+from unroll.tokens import UNKNOWN_ID, flatten_ids
+from unroll.vocabulary import encode_texts
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,17 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from unroll.errors import InputError
 from unroll.files import replace_when_done
+
+PADDING_ID, UNKNOWN_ID = 0, 1
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,39 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """Number of tokens of each text, [rows] int64."""
         return np.diff(self.offsets)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The labels, by the name that all kinds of examples have for what is to be predicted."""
+        return self.labels
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Return the texts `rows` ([batch] int64), `[batch, time]` int64, padded with `PADDING_ID` to the longest."""
+        starts, lengths = self.offsets[rows], self.lengths[rows]
+        time = np.arange(lengths.max())
+        inside = time < lengths[:, None]
+        if inside.all():
+            return self.ids[starts[:, None] + time].astype(np.int64)
+        ids = np.full(inside.shape, PADDING_ID, dtype=np.int64)
+        ids[inside] = self.ids[(starts[:, None] + time)[inside]]
+        return ids
+
+    def digest(self) -> str:
+        """Return a checksum of texts, as ids, and labels; equal digests are equal rows in equal order."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for array in (self.ids, self.offsets, self.labels):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def describe(self, split: str) -> dict[str, Any]:
+        """Return what MLflow shows of the data."""
+        profile = {"num_rows": len(self), "num_tokens": len(self.ids)}
+        columns = [{"name": name, "type": "string", "required": True} for name in ("text", "label")]
+        return {"source": f"data/splits/{split}.parquet", "schema": columns, "profile": profile}
 
     @classmethod
     def from_lists(cls, ids: list[list[int]], labels: list[int]) -> "Tokens":
@@ -98,11 +130,3 @@ def load_tokens(folder: Path, split: str) -> Tokens:
         except (ValueError, EOFError, OSError) as error:
             raise InputError(f"{path} is not an array of token data: {error}") from None
     return Tokens(**arrays)
-
-
-def digest_tokens(tokens: Tokens) -> str:
-    """Return a checksum of a split's texts, as ids, and labels; equal digests are equal rows in equal order."""
-    digest = hashlib.md5(usedforsecurity=False)
-    for array in (tokens.ids, tokens.offsets, tokens.labels):
-        digest.update(array.tobytes())
-    return digest.hexdigest()

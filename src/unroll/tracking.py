@@ -6,21 +6,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from unroll.batches import Examples
+from unroll.devices import choose_device
 from unroll.files import compute_hash
-from unroll.metric_names import name_epoch, name_training
-from unroll.model import choose_device
+from unroll.metric_names import name_epoch, name_gradient, name_layers, name_training
 from unroll.origin import describe_experiment, describe_origin
-from unroll.params import Params, flatten_params
+from unroll.params import PipelineParams, flatten_params
 from unroll.registry import Standing, log_model, register_model
 from unroll.runs import create_run, log_metrics, make_metrics
 from unroll.store import FAILURE, Store, StoreError, catch_store_errors, connect, hide_password, require_store
-from unroll.tokens import Tokens, digest_tokens
 from unroll.training import Epoch
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
@@ -50,12 +49,17 @@ class TrainingRun:
         """Log an epoch's figures, with the epoch as step, together with those that are waiting."""
         if not self._store:
             return
-        self._waiting += make_metrics(name_epoch(asdict(epoch)), epoch.epoch)
+        row = epoch.as_row() | {"examples_per_second": epoch.examples_per_second}
+        self._waiting += make_metrics(name_epoch(row), epoch.epoch)
+        if epoch.gradients:
+            self._waiting += make_metrics(name_layers(epoch.gradients.layers), epoch.epoch)
+            for step, norm in enumerate(epoch.gradients.steps, start=1):
+                self._waiting += make_metrics(name_gradient(epoch.epoch, norm), step)
         if not self.is_lost and time.monotonic() - self._sent_at > SECONDS_BETWEEN_BATCHES:
             with self._tolerate("training goes on; what it logs is sent at its end"):
                 self._send()
 
-    def finish(self, params: Params, val: Tokens, summary: dict[str, float], seconds: float) -> None:
+    def finish(self, params: PipelineParams, val: Examples, summary: dict[str, float], seconds: float) -> None:
         """Log what a finished training leaves (`summary`: metrics/train.json), and link the run to its model."""
         if not self._store:
             return
@@ -95,7 +99,7 @@ class TrainingRun:
 
 
 @contextmanager
-def start_training_run(params: Params, splits: dict[str, Tokens]) -> Iterator[TrainingRun]:
+def start_training_run(params: PipelineParams, splits: dict[str, Examples]) -> Iterator[TrainingRun]:
     """Begin the run of a training; mark it finished, failed or killed when the block is left.
 
     Raises:
@@ -121,7 +125,7 @@ def start_training_run(params: Params, splits: dict[str, Tokens]) -> Iterator[Tr
         run.close(status, failure)
 
 
-def create_training(store: Store, name: str, params: Params, splits: dict[str, Tokens]) -> str:
+def create_training(store: Store, name: str, params: PipelineParams, splits: dict[str, Examples]) -> str:
     """Begin the run of a training with its parameters, data and origin; return its id."""
     train = params.train
     tags = {"threads": str(train.threads), "device": _describe_device(train.device)}
@@ -131,39 +135,42 @@ def create_training(store: Store, name: str, params: Params, splits: dict[str, T
     return run_id
 
 
-def log_training(store: Store, run_id: str, params: Params, val: Tokens, summary: dict[str, float]) -> None:
+def log_training(store: Store, run_id: str, params: PipelineParams, val: Examples, summary: dict[str, float]) -> None:
     """Log the best epoch, files and model of a training; link the run to them when all else is there."""
     log_metrics(store, run_id, make_metrics(name_training(summary)))
     store.client.log_artifact(run_id, str(METRICS / "train.json"), "metrics")
     store.client.log_artifact(run_id, str(METRICS / "plots" / "history.csv"), "plots")
     md5 = compute_hash(MODELS / "model.safetensors", "md5")
-    model_id = log_model(store, run_id, MODELS)
-    standing = Standing(summary["val_macro_f1"], digest_tokens(val))
-    tags = {MODEL_MD5: md5, "cell": params.model.cell}
-    register_model(store, run_id, model_id, params.tracking.registered_model, standing, tags)
+    if params.registered_model:
+        model_id = log_model(store, run_id, MODELS)
+        standing = Standing(summary["val_macro_f1"], val.digest())
+        tags = {MODEL_MD5: md5, "cell": params.model.cell}
+        register_model(store, run_id, model_id, params.registered_model, standing, tags)
+    else:
+        store.client.log_artifacts(run_id, str(MODELS), "model")
     if not os.environ.get("DVC_EXP_NAME"):
         store.client.set_tag(run_id, RUN_NAME, f"{params.model.cell}-{md5[:7]}")
     store.client.set_tag(run_id, MODEL_MD5, md5)
 
 
-def describe_splits(splits: dict[str, Tokens], params: Params) -> "list[DatasetInput]":
+def describe_splits(splits: dict[str, Examples], params: PipelineParams) -> "list[DatasetInput]":
     """Return the splits as MLflow's inputs of a run, each with a digest of what the model reads of it."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    schema = [{"name": name, "type": "string", "required": True} for name in ("text", "label")]
+    described = {split: examples.describe(split) for split, examples in splits.items()}
     return [
         DatasetInput(
             Dataset(
                 name=f"{params.data.dataset} {split}",
-                digest=digest_tokens(tokens)[:8],  # as long as MLflow's own
+                digest=splits[split].digest()[:8],  # as long as MLflow's own
                 source_type="local",
-                source=json.dumps({"uri": f"data/splits/{split}.parquet"}),
-                schema=json.dumps({"mlflow_colspec": schema}),
-                profile=json.dumps({"num_rows": len(tokens), "num_tokens": len(tokens.ids)}),
+                source=json.dumps({"uri": about["source"]}),
+                schema=json.dumps({"mlflow_colspec": about["schema"]}),
+                profile=json.dumps(about["profile"]),
             ),
             [InputTag("mlflow.data.context", split)],
         )
-        for split, tokens in splits.items()
+        for split, about in described.items()
     ]
 
 

@@ -7,6 +7,14 @@ import numpy as np
 from unroll.errors import InputError
 from unroll.files import replace_when_done
 
+STANDARD_DEVIATION = 0.3  # of vectors learned from the text, as an embedding starts best from them
+
+
+def scale_vectors(vectors: np.ndarray, std: float = STANDARD_DEVIATION) -> np.ndarray:
+    """Return the vectors multiplied, so that the numbers of those that are not zero have this standard deviation."""
+    known = vectors.any(axis=1)
+    return vectors * np.float32(std / vectors[known].std()) if known.any() else vectors
+
 
 def save_vectors(vectors: np.ndarray, path: Path) -> None:
     """Write vectors, `[vocabulary, size]` float32."""

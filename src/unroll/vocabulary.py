@@ -6,10 +6,10 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from unroll.errors import InputError
-from unroll.params import TokenizeParams
+from unroll.text_params import TokenizeParams
+from unroll.tokens import UNKNOWN_ID
 
 PADDING, UNKNOWN = "<pad>", "<unk>"
-PADDING_ID, UNKNOWN_ID = 0, 1
 
 
 def train_tokenizer(texts: Iterable[list[str]], params: TokenizeParams) -> Tokenizer:

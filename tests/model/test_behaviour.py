@@ -13,7 +13,8 @@ from unroll.checkpoint import load_config
 from unroll.files import read_json
 from unroll.forward import predict_all, predict_one
 from unroll.inference import Classifier, load_classifier
-from unroll.model import compute_probabilities, load_model
+from unroll.model import load_model
+from unroll.outputs import compute_probabilities
 from unroll.tokens import load_tokens
 
 pytestmark = pytest.mark.slow

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from builders import make_config
 from unroll import forward, packing
 from unroll.forward import compute_logits, predict_all, predict_one
-from unroll.model import SequenceClassifier, compute_probabilities
-from unroll.model import compute_logits as compute_with_torch
+from unroll.model import SequenceClassifier
 from unroll.network import Network, build_network
+from unroll.outputs import compute_outputs as compute_with_torch
+from unroll.outputs import compute_probabilities
 from unroll.tokens import Tokens
 
 CELLS, POOLINGS = ("rnn", "gru", "lstm"), ("last", "max", "mean", "attention")

@@ -11,8 +11,8 @@ import pytest
 
 from conftest import Workspace, set_params
 from unroll.text import Cleaning, clean_text
-from unroll.tokens import load_tokens
-from unroll.vocabulary import UNKNOWN_ID, load_tokenizer
+from unroll.tokens import UNKNOWN_ID, load_tokens
+from unroll.vocabulary import load_tokenizer
 
 pytestmark = pytest.mark.slow
 SPLITS = ("train", "val", "test")

@@ -17,8 +17,9 @@ from ruamel.yaml import YAML
 
 from conftest import Workspace, list_networks
 from unroll.baseline_run import log_baseline
-from unroll.params import flatten_params, read_params
+from unroll.params import flatten_params
 from unroll.store import connect
+from unroll.text_params import read_text_params
 
 pytestmark = pytest.mark.slow
 FITTED = ("c", "parameters", "temperature", "val_macro_f1")  # what metrics/baseline.json has beside test scores
@@ -61,7 +62,7 @@ def flatten_scores(workspace: Workspace, files: tuple[str, str] = ("test", "per_
 
 def test_a_run_holds_parameters_curves_scores_files_picture_and_model(reproduced: Workspace) -> None:
     (run,) = list_runs(reproduced)
-    params = flatten_params(read_params(reproduced.path / "params.yaml"))
+    params = flatten_params(read_text_params(reproduced.path / "params.yaml"))
     assert run.data.params == {name: str(value) for name, value in params.items()}
     found = {name: value for name, value in run.data.metrics.items() if name.startswith("test/")}
     assert found == flatten_scores(reproduced)
@@ -126,7 +127,7 @@ def test_experiments_at_the_same_time_share_one_run_of_their_baseline(
     monkeypatch.chdir(quick.path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # where the store is
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    params, meet = read_params(), Barrier(4)
+    params, meet = read_text_params(), Barrier(4)
     client = connect(params.tracking.experiment).client
 
     def log(_: int) -> None:

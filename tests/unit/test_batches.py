@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unroll.batches import iterate_batches, make_batch, plan_batches
-from unroll.tokens import Tokens
-from unroll.vocabulary import PADDING_ID
+from unroll.tokens import PADDING_ID, Tokens
 
 CPU = torch.device("cpu")
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=120)
@@ -47,10 +46,12 @@ def test_batches_hold_the_texts_of_their_rows(lengths: list[int], batch_size: in
     tokens = make_tokens(lengths)
     for batch in iterate_batches(tokens, batch_size, CPU, np.random.default_rng(1)):
         widths = [lengths[row] for row in batch.rows]
-        assert batch.ids.shape == (len(widths), max(widths))
+        assert batch.inputs.shape == (len(widths), max(widths))
         assert (batch.lengths is None) == (len(set(widths)) == 1)
         assert batch.lengths is None or batch.lengths.tolist() == widths
-        for row, ids, width, label in zip(batch.rows, batch.ids.tolist(), widths, batch.labels.tolist(), strict=True):
+        for row, ids, width, label in zip(
+            batch.rows, batch.inputs.tolist(), widths, batch.targets.tolist(), strict=True
+        ):
             assert ids[:width] == [100 * row + 2 + n for n in range(width)]
             assert ids[width:] == [PADDING_ID] * (len(ids) - width)
             assert label == width
@@ -78,5 +79,5 @@ def test_headlines_are_hardly_padded_and_long_texts_fill_batches_too() -> None:
 
 def test_one_text_alone() -> None:
     batch = make_batch(make_tokens([4]), np.array([0]))
-    assert batch.ids.tolist() == [[2, 3, 4, 5]]
+    assert batch.inputs.tolist() == [[2, 3, 4, 5]]
     assert batch.lengths is None

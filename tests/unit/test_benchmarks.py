@@ -12,9 +12,9 @@ from benchmarks.report import write_report
 from builders import make_config
 from conftest import ROOT
 from unroll.model import SequenceClassifier
-from unroll.params import read_params
 from unroll.stages.preprocess import choose_cleaning
 from unroll.text import clean_text
+from unroll.text_params import read_text_params
 from unroll.vocabulary import encode_texts, train_tokenizer
 
 
@@ -25,7 +25,7 @@ def test_the_textbooks_ids_are_the_packages(stop_words: str) -> None:
             "Caf\u00e9&amp;lt;b&amp;gt; don\u2019t the #39;s \\$5 AT&T",
             "the",
         ]
-    params = read_params(ROOT / "params.yaml")
+    params = read_text_params(ROOT / "params.yaml")
     cleaning = choose_cleaning(params.preprocess.model_copy(update={"stop_words": stop_words}))
     cleaned = [clean_text(text, cleaning) for text in texts]
     ids = encode_texts(train_tokenizer([cleaned], params.tokenize), cleaned)

@@ -8,7 +8,7 @@ import pytest
 
 from unroll.datasets import Layout, choose_layout, find_suffix, list_sources, read_rows, read_table
 from unroll.errors import InputError
-from unroll.params import DataParams
+from unroll.text_params import DataParams
 
 LAYOUT = Layout(None, ("title",), (), "label", None)
 AG_NEWS = Layout(("class", "title", "description"), ("title", "description"), (), "class", {"1": "World"})

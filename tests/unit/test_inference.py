@@ -16,8 +16,8 @@ from unroll.errors import InputError
 from unroll.files import write_json
 from unroll.inference import load_classifier
 from unroll.model import SequenceClassifier
-from unroll.params import TokenizeParams
 from unroll.text import Cleaning, clean_text
+from unroll.text_params import TokenizeParams
 from unroll.vocabulary import encode_texts, make_encoder, train_tokenizer
 
 

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from unroll.errors import InputError
-from unroll.params import flatten_params, read_params
+from unroll.params import flatten_params
+from unroll.text_params import read_text_params
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 
@@ -16,18 +17,18 @@ def read_changed(tmp_path: Path, old: str, new: str):
     assert text.count(old) == 1
     path = tmp_path / "params.yaml"
     path.write_text(text.replace(old, new))
-    return read_params(path)
+    return read_text_params(path)
 
 
 def test_the_defaults_are_valid_and_frozen() -> None:
-    params = read_params(DEFAULTS)
+    params = read_text_params(DEFAULTS)
     assert params.data.dataset == "sample"
     with pytest.raises(ValidationError):
         params.model.cell = "rnn"
 
 
 def test_names_are_those_that_dvc_uses() -> None:
-    flat = flatten_params(read_params(DEFAULTS))
+    flat = flatten_params(read_text_params(DEFAULTS))
     assert flat["model.cell"] == "gru"
     assert flat["data.url"] is None
     assert all("." in name for name in flat)
@@ -35,7 +36,7 @@ def test_names_are_those_that_dvc_uses() -> None:
 
 @pytest.mark.parametrize("value", ["1e-3", "0.001", "1"])
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path, value: str) -> None:
-    params = read_changed(tmp_path, "learning_rate: 0.002", f"learning_rate: {value}")
+    params = read_changed(tmp_path, "learning_rate: 0.004", f"learning_rate: {value}")
     assert params.train.learning_rate == float(value)
 
 
@@ -54,8 +55,8 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path, value: str) -> None:
         ("hidden_size: 128", "hidden_size: 12.5", "model.hidden_size = 12.5: expected an integer"),
         ("hidden_size: 128", "hidden_size: true", "model.hidden_size = True: expected an integer"),
         ("hidden_size: 128", "hidden_size:", "model.hidden_size = None: expected an integer"),
-        ("learning_rate: 0.002", "learning_rate: .nan", "train.learning_rate = nan: expected a finite number"),
-        ("learning_rate: 0.002", "learning_rate: fast", "train.learning_rate = 'fast': expected a number"),
+        ("learning_rate: 0.004", "learning_rate: .nan", "train.learning_rate = nan: expected a finite number"),
+        ("learning_rate: 0.004", "learning_rate: fast", "train.learning_rate = 'fast': expected a number"),
         ("bidirectional: true", "bidirectional: 1", "model.bidirectional = 1: expected a boolean"),
         ("  dropout: 0.3", "  dropout: 1.0", "model.dropout = 1.0: expected less than 1"),
         ("train: 0.70", "train: 0.80", "split.train + split.val + split.test = 1.1: expected 1"),
@@ -91,9 +92,9 @@ def test_a_file_that_holds_no_parameters(tmp_path: Path, content: bytes, message
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        read_params(path)
+        read_text_params(path)
 
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is missing: run from a folder that holds a pipeline"):
-        read_params(tmp_path / "params.yaml")
+        read_text_params(tmp_path / "params.yaml")

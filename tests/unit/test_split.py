@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unroll.errors import InputError
-from unroll.params import SplitParams
 from unroll.stages.split import NAMES, assign_splits, withhold_contexts
+from unroll.text_params import SplitParams
 
 SHARES = SplitParams(train=0.7, val=0.15, test=0.15, seed=1)
 LABELS = st.lists(st.integers(3, 60), min_size=1, max_size=6).flatmap(

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from unroll.params import TokenizeParams
 from unroll.text import Cleaning
 from unroll.text_columns import clean_texts
+from unroll.text_params import TokenizeParams
 from unroll.token_columns import make_column_encoder
 from unroll.vocabulary import encode_texts, load_tokenizer, train_tokenizer
 

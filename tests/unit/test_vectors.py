@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from unroll.errors import InputError
-from unroll.params import PretrainParams
 from unroll.skipgram import count_epochs, learn_vectors
+from unroll.text_params import PretrainParams
 from unroll.vectors import load_vectors, save_vectors
 
 PARAMS = PretrainParams(method="skipgram", window=3, epochs=15, least_words=1000, seed=1)

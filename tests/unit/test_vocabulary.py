@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unroll.errors import InputError
-from unroll.params import TokenizeParams
-from unroll.tokens import Tokens, load_tokens, save_tokens
-from unroll.vocabulary import PADDING_ID, UNKNOWN_ID, encode_texts, load_tokenizer, train_tokenizer
+from unroll.text_params import TokenizeParams
+from unroll.tokens import PADDING_ID, UNKNOWN_ID, Tokens, load_tokens, save_tokens
+from unroll.vocabulary import encode_texts, load_tokenizer, train_tokenizer
 
 TEXTS = ["shares fall in tokyo", "shares rise", "shares rise again in oslo"]
 

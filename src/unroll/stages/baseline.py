@@ -11,15 +11,15 @@ from unroll.baseline import fit_baseline
 from unroll.baseline_run import log_baseline
 from unroll.errors import run_stage
 from unroll.files import replace_when_done, write_json
-from unroll.params import read_params
 from unroll.scores import compute_class_scores, compute_scores
 from unroll.store import connect
+from unroll.text_params import read_text_params
 
 SPLITS, METRICS = Path("data/splits"), Path("metrics")
 
 
 def main() -> None:
-    params = read_params()
+    params = read_text_params()
     rows = {
         name: pq.read_table(SPLITS / f"{name}.parquet", columns=["text", "label"]) for name in ("train", "val", "test")
     }

@@ -12,7 +12,7 @@ import requests
 from unroll.datasets import list_sources
 from unroll.errors import InputError, run_stage
 from unroll.files import compute_hash, find_root, replace_when_done, write_json
-from unroll.params import read_params
+from unroll.text_params import read_text_params
 
 RAW = Path("data/raw")
 ATTEMPTS = 3
@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 20
 
 
 def main() -> None:
-    data = read_params().data
+    data = read_text_params().data
     files = []
     for source in list_sources(data, find_root()):
         with replace_when_done(RAW / source.file_name) as temporary:

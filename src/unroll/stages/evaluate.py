@@ -6,15 +6,20 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from unroll.baseline_run import log_baseline
 from unroll.bootstrap import bootstrap_macro_f1
 from unroll.checkpoint import load_config
+from unroll.devices import choose_device, make_repeatable
 from unroll.errors import InputError, run_stage
 from unroll.files import read_json, replace_when_done, write_json
 from unroll.linking import Evaluation, log_evaluation
-from unroll.model import choose_device, compute_probabilities, load_model, make_repeatable
-from unroll.params import read_params
+from unroll.metric_names import name_scores
+from unroll.model import load_model
+from unroll.outputs import compute_probabilities
 from unroll.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
 from unroll.scores import compute_class_scores, compute_reliability, compute_scores, count_confusions
+from unroll.store import connect
+from unroll.text_params import read_text_params
 from unroll.tokens import load_tokens
 
 SPLITS, TOKENS, MODELS, METRICS = Path("data/splits"), Path("data/tokens"), Path("models"), Path("metrics")
@@ -23,7 +28,7 @@ BATCH_ROWS = 1024
 
 
 def main() -> None:
-    params = read_params()
+    params = read_text_params()
     device = choose_device(params.train.device)
     make_repeatable(params.train.threads, device)
     names = read_json(MODELS / "labels.json")
@@ -55,7 +60,12 @@ def main() -> None:
             "precision_recall.png": draw_precision_recall(labels, probabilities, names),
             "reliability.png": draw_reliability(reliability, scores["calibration_error"]),
         }
-        log_evaluation(params, splits, Evaluation(scores, per_class, figures, mistakes))
+        val = read_json(METRICS / "train.json")["val_macro_f1"]
+        summary = f"macro-F1 **{scores['macro_f1']:.4f}** on the test split, {val:.4f} on the validation split"
+        metrics, files = name_scores(scores, per_class), ["test.json", "per_class.json"]
+        store = connect(params.tracking.experiment)
+        log_baseline(store, params)  # its stage does not run where DVC has its results
+        log_evaluation(store, params, splits, Evaluation(summary, metrics, files, figures, {"mistakes.json": mistakes}))
     print(
         f"evaluate: macro-F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f} on {len(labels):,} test rows; "
         f"the linear baseline has {scores['macro_f1'] - over.difference:.4f}, difference {over.difference:+.4f} "

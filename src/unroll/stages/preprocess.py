@@ -14,10 +14,10 @@ from tqdm import tqdm
 from unroll.datasets import Layout, choose_layout, read_rows
 from unroll.errors import InputError, run_stage
 from unroll.files import read_json, write_json
-from unroll.params import PreprocessParams, read_params
 from unroll.tables import copy_rows
 from unroll.text import Cleaning
 from unroll.text_columns import clean_texts
+from unroll.text_params import PreprocessParams, read_text_params
 
 RAW = Path("data/raw")
 STOP_WORDS = Path("data/stopwords")
@@ -32,7 +32,7 @@ PERCENTILES = (5, 25, 50, 75, 95, 99)
 
 
 def main() -> None:
-    params = read_params()
+    params = read_text_params()
     cleaning = choose_cleaning(params.preprocess)
     sources = read_json(RAW / "sources.json")
     CLEAN.parent.mkdir(parents=True, exist_ok=True)

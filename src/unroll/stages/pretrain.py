@@ -7,10 +7,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from unroll.errors import run_stage
-from unroll.params import read_params
 from unroll.skipgram import count_epochs, learn_vectors
 from unroll.tables import read_batches
-from unroll.vectors import save_vectors
+from unroll.text_params import read_text_params
+from unroll.vectors import save_vectors, scale_vectors
 from unroll.vocabulary import encode_texts, load_tokenizer
 
 # The training split alone: text of validation and test rows must not be seen before they are scored.
@@ -19,7 +19,7 @@ VECTORS = Path("data/vectors.npy")
 
 
 def main() -> None:
-    params = read_params()
+    params = read_text_params()
     size = params.model.embedding_size
     if params.pretrain.method == "none":
         save_vectors(np.zeros((0, size), dtype=np.float32), VECTORS)
@@ -31,7 +31,7 @@ def main() -> None:
         corpus = Path(folder) / "ids.txt"
         words = write_corpus(tokenizer, corpus)
         epochs = count_epochs(words, params.pretrain)
-        vectors = learn_vectors(corpus, tokenizer.get_vocab_size(), size, epochs, params.pretrain)
+        vectors = scale_vectors(learn_vectors(corpus, tokenizer.get_vocab_size(), size, epochs, params.pretrain))
     save_vectors(vectors, VECTORS)
     print(f"pretrain: {vectors.any(axis=1).sum():,} vectors from {words:,} tokens, read {epochs} times")
 

@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unroll.errors import InputError, run_stage
-from unroll.params import SplitParams, read_params
 from unroll.tables import copy_rows, hash_column
+from unroll.text_params import SplitParams, read_text_params
 
 CLEAN = Path("data/clean/rows.parquet")
 SPLITS = Path("data/splits")
@@ -16,7 +16,7 @@ NAMES = ("train", "val", "test")
 
 
 def main() -> None:
-    params = read_params().split
+    params = read_text_params().split
     labels, class_names, is_test = read_labels()
     splits = assign_splits(labels, class_names, is_test, params)
     withheld = withhold_contexts(hash_column(CLEAN, "context"), hash_column(CLEAN, "text"), splits)

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from unroll.errors import run_stage
 from unroll.files import replace_when_done, write_json
-from unroll.params import read_params
 from unroll.tables import read_batches
+from unroll.text_params import read_text_params
 from unroll.token_columns import ColumnEncoder, make_column_encoder
 from unroll.tokens import Tokens, save_tokens
 from unroll.vocabulary import train_tokenizer
@@ -20,7 +20,7 @@ SPLITS, TOKENS, MODELS = Path("data/splits"), Path("data/tokens"), Path("models"
 
 
 def main() -> None:
-    params = read_params()
+    params = read_text_params()
     train = SPLITS / "train.parquet"
     # Everything that is learned here is learned from the training split alone. Words of the contexts get vectors by
     # pretraining; without it, there would be nothing to know of them.

@@ -1,0 +1,131 @@
+"""The parameters of the pipelines that classify texts."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unroll.params import (
+    Count,
+    Dropout,
+    EncoderParams,
+    Optional,
+    PipelineParams,
+    Section,
+    Seed,
+    Sha256,
+    Share,
+    SourceParams,
+    TrackingParams,
+    TrainParams,
+    check_params,
+    read_yaml,
+)
+
+
+class DataParams(SourceParams):
+    dataset: Literal["sample", "ag_news", "csv"]
+    text: Literal["title", "description", "title+description"]
+    url: Optional
+    sha256: Sha256
+    test_url: Optional
+    test_sha256: Sha256
+    text_column: Annotated[str, Field(min_length=1)]
+    label_column: Annotated[str, Field(min_length=1)]
+    context_column: Optional
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> "DataParams":
+        if self.dataset == "csv" and not self.url:
+            raise ValueError("data.url = '': data.dataset = 'csv' expects the path or address of your file there")
+        for name, url, sha256 in (("", self.url, self.sha256), ("test_", self.test_url, self.test_sha256)):
+            if sha256 and not url:
+                raise ValueError(f"data.{name}sha256 is set while data.{name}url is empty: expected both or neither")
+        if self.test_url and not self.url:
+            raise ValueError("data.test_url is set while data.url is empty: expected both or neither")
+        return self
+
+
+class PreprocessParams(Section):
+    lowercase: bool
+    brackets: Literal["keep", "drop"]
+    numbers: Literal["keep", "mask"]
+    punctuation: Literal["keep", "drop"]
+    stop_words: Literal["keep", "drop"]
+    stemming: Literal["none", "porter"]
+
+
+class SplitParams(Section):
+    train: Share
+    val: Share
+    test: Share
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _check_sum(self) -> "SplitParams":
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"split.train + split.val + split.test = {total:g}: expected 1")
+        return self
+
+
+class TokenizeParams(Section):
+    level: Literal["word", "char", "bpe"]
+    vocabulary_size: Annotated[int, Field(ge=3, le=10_000_000)]
+    min_count: Count
+    max_tokens: Count
+
+
+class PretrainParams(Section):
+    method: Literal["none", "skipgram"]
+    window: Count
+    epochs: Count
+    least_words: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=1, lt=2**32)]
+
+
+class ModelParams(EncoderParams):
+    embedding_size: Count
+    embedding_dropout: Dropout
+    pooling: Literal["last", "max", "mean", "attention"]
+    head: Literal["softmax", "logit"]
+
+
+class TextTrainParams(TrainParams):
+    embedding_rate: Annotated[float, Field(ge=0, le=1)]
+    class_weights: bool
+    word_dropout: Dropout
+
+
+class EvaluateParams(Section):
+    calibration_bins: Annotated[int, Field(ge=1, le=1000)]
+    mistakes: Annotated[int, Field(ge=0)]
+
+
+class TextTrackingParams(TrackingParams):
+    registered_model: Annotated[str, Field(pattern=r"^[^/:]+$")]
+
+
+class TextParams(PipelineParams):
+    data: DataParams
+    preprocess: PreprocessParams
+    split: SplitParams
+    tokenize: TokenizeParams
+    pretrain: PretrainParams
+    model: ModelParams
+    train: TextTrainParams
+    evaluate: EvaluateParams
+    tracking: TextTrackingParams
+
+    @property
+    def registered_model(self) -> str:
+        return self.tracking.registered_model
+
+
+def read_text_params(path: Path = Path("params.yaml")) -> TextParams:
+    """Read and check the parameters of a pipeline of texts.
+
+    Raises:
+        InputError: the file is missing, is not YAML, or holds a wrong, unknown or missing parameter.
+    """
+    return check_params(read_yaml(path), TextParams, path)

@@ -1,0 +1,43 @@
+"""What a training leaves as files: its weights, its learning curves, its summary."""
+
+from pathlib import Path
+
+import pandas as pd
+from safetensors.torch import save_file
+
+from unroll.files import replace_when_done
+from unroll.training import Training
+
+
+def save_weights(training: Training, path: Path) -> None:
+    """Write the best epoch's weights as models/model.safetensors."""
+    with replace_when_done(path) as temporary:
+        save_file(training.weights, temporary)
+
+
+def write_history(training: Training, path: Path) -> None:
+    """Write the learning curves, one row for each epoch, as metrics/plots/history.csv."""
+    table = pd.DataFrame([epoch.as_row() for epoch in training.history])
+    with replace_when_done(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def summarize(training: Training, parameters: int) -> dict[str, int | float]:
+    """Return what becomes metrics/train.json; metrics/plots/history.csv has the rest."""
+    best, (name, value) = training.best, training.best.val_score
+    return {
+        "best_epoch": best.epoch,
+        "epochs": len(training.history),
+        "parameters": parameters,
+        "val_loss": best.val_loss,
+        f"val_{name}": value,
+    }
+
+
+def describe_training(training: Training, summary: dict[str, int | float], seconds: float) -> str:
+    """Return the line that a training ends with."""
+    best, (name, value) = training.best, training.best.val_score
+    return (
+        f"of {summary['parameters']:,} parameters, {len(training.history)} epochs in {seconds:.0f} s; "
+        f"best epoch {best.epoch}: val loss {best.val_loss:.4f}, {name.replace('_', '-')} {value:.4f}"
+    )
