@@ -1,4 +1,4 @@
-"""The commands a person types: `unroll predict`, `metrics`, `runs`, `compare` and `ui`."""
+"""The commands a person types: `unroll predict`, `neighbors`, `metrics`, `runs`, `compare` and `ui`."""
 
 import math
 from enum import StrEnum
@@ -58,6 +58,35 @@ def predict(
         predict_table(load_classifier(models), input, column, output)
     else:
         raise InputError('nothing to classify: expected a text, as in `unroll predict "Shares fall"`, or --input FILE')
+
+
+@app.command()
+def neighbors(
+    word: Annotated[str, typer.Argument(help="Word to look up, spelled as the vectors have it.", show_default=False)],
+    top: Annotated[int, typer.Option(help="Number of words to print.", min=1)] = 10,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(help="File of word vectors: GloVe's or word2vec's text format, also .gz or .zip."),
+    ] = None,
+    dim: Annotated[int | None, typer.Option(help="Size of the vectors; chooses a file of the .zip.", min=1)] = None,
+    models: Annotated[Path, typer.Option(help="Folder with the trained model.")] = Path("models"),
+) -> None:
+    """Print the words whose vectors are nearest to that of WORD, with their cosine, the nearest first.
+
+    The vectors are those of the trained model, or of a file with --vectors.
+    """
+    from unroll.neighbors import find_neighbors, load_model_vectors
+
+    if vectors:
+        from unroll.word_vectors import iterate_vectors
+
+        ranking = find_neighbors(word, lambda: iterate_vectors(vectors, dim), top, str(vectors))
+    elif dim:
+        raise InputError(f"--dim {dim} is given without --vectors: expected the file of word vectors too")
+    else:
+        block = load_model_vectors(models)
+        ranking = find_neighbors(word, lambda: [block], top, str(models))
+    _print_neighbors(ranking)
 
 
 @app.command()
@@ -221,3 +250,11 @@ def _print_predictions(classifier: "Classifier", texts: list[str]) -> None:
         print(ranking[0][1])
         for probability, name in ranking:
             print(f"  {name:<{width}}  {probability:.4f}")
+
+
+def _print_neighbors(neighbors: list[tuple[str, float]]) -> None:
+    # A word may hold what moves a terminal's cursor.
+    rows = [(word if word.isprintable() else repr(word), similarity) for word, similarity in neighbors]
+    width = max((len(word) for word, _ in rows), default=0)
+    for word, similarity in rows:
+        print(f"{word:<{width}}  {similarity:.4f}")
