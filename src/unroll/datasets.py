@@ -57,8 +57,20 @@ def list_sources(data: DataParams, root: Path) -> list[Source]:
             Source("train", f"{AG_NEWS}/train.csv", "76a0a2d2f92b286371fe4d4044640910a04a803fdd2538e0f3f29a5c6f6b672e"),
             Source("test", f"{AG_NEWS}/test.csv", "521465c2428ed7f02f8d6db6ffdd4b5447c1c701962353eb2c40d548c3c85699"),
         ]
-    # The sample is Git's, so it is the copy in the working directory that counts, not the one at the root.
-    return [Source("all", "data/sample/headlines.csv", None)]
+    return [Source("all", str(find_sample()), None)]
+
+
+def find_sample(folder: Path = Path("data/sample")) -> Path:
+    """Return the one table in the folder of the sample, which is Git's: so the working directory's copy counts.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    tables = sorted(folder.glob("*.csv"))
+    if len(tables) != 1:
+        found = ", ".join(path.name for path in tables) or "none"
+        raise InputError(f"{folder}/*.csv: found {found}: expected one file, with the columns text and label")
+    return tables[0]
 
 
 def choose_layout(data: DataParams) -> Layout:
@@ -75,7 +87,7 @@ def choose_layout(data: DataParams) -> Layout:
     if data.dataset == "csv":
         context_columns = (data.context_column,) if data.context_column else ()
         return Layout(None, (data.text_column,), context_columns, data.label_column, None)
-    return Layout(None, ("title",), (), "label", None)
+    return Layout(None, ("text",), (), "label", None)
 
 
 def find_suffix(location: str) -> str:

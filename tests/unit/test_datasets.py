@@ -156,10 +156,23 @@ def test_formats_are_told_by_the_ending(location: str, suffix: str) -> None:
     assert find_suffix(location) == suffix
 
 
+def test_the_sample_is_the_one_table_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "sample"
+    folder.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"data/sample/\*\.csv: found none: expected one file"):
+        list_sources(make_params(), Path("/repository"))
+    write(folder / "texts.csv", "label,text\nWorld,A text\n")
+    (sample,) = list_sources(make_params(), Path("/repository"))
+    assert (sample.part, sample.location, sample.file_name) == ("all", "data/sample/texts.csv", "all.csv")
+    assert read(Path(sample.location), choose_layout(make_params())) == [("A text", "World", 1)]
+    write(folder / "more.csv", "")
+    with pytest.raises(InputError, match=r"found more\.csv, texts\.csv: expected one file"):
+        list_sources(make_params(), Path("/repository"))
+
+
 def test_sources() -> None:
     root = Path("/repository")
-    (sample,) = list_sources(make_params(), root)
-    assert (sample.part, sample.location) == ("all", "data/sample/headlines.csv")
     train, test = list_sources(make_params(dataset="ag_news"), root)
     assert (train.part, test.part) == ("train", "test")
     assert train.sha256 and test.sha256 and train.location.startswith("https://")
