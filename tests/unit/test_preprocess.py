@@ -1,5 +1,7 @@
 """Which rows are kept, and the account of those that are not."""
 
+from collections import defaultdict
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,8 +57,11 @@ def test_each_reason() -> None:
 
 
 def test_an_official_test_row_goes_before_its_training_copy() -> None:
-    _, fates = judge([("A match", "x", "train"), ("a match", "x", "test"), ("a MATCH", "x", "test")])
-    assert fates.tolist() == ["duplicate", "keep", "duplicate"]
+    rows = [("A match", "x", "train"), ("a match", "x", "test"), ("a MATCH", "x", "test"), ("a match!", "x", "train")]
+    _, fates = judge(rows)
+    assert fates.tolist() == ["in_test", "keep", "duplicate", "in_test"]
+    _, fates = judge([*rows, ("A match", "y", "train")])  # nobody knows which label is right
+    assert fates.tolist() == ["conflicting_label"] * 5
 
 
 def test_hashes_that_differ_in_the_last_bit_are_of_different_texts() -> None:
@@ -89,6 +94,23 @@ def test_whatever_the_table_every_text_is_kept_at_most_once_and_every_row_is_acc
     assert summary["rows_in"] == len(table) == summary["rows_out"] + sum(summary["dropped"].values())
     assert sum(summary["classes"].values()) == summary["rows_out"]
     assert all(summary["classes"].values())
+
+
+@given(TABLES)
+def test_of_equal_texts_the_first_one_is_kept_of_the_test_split_where_it_stands_there(
+    table: list[tuple[str, str, str]],
+) -> None:
+    cleaned, fates = judge(table)
+    equal = defaultdict(list)
+    for text, label, part, fate in zip(cleaned["text"], cleaned["label"], cleaned["part"], fates, strict=True):
+        if text and label:
+            equal[text].append((label, part, fate))
+    for rows in equal.values():
+        labels, parts, found = zip(*rows, strict=True)
+        own = "test" if "test" in parts else "train"
+        expected = ["duplicate" if part == own else "in_test" for part in parts]
+        expected[parts.index(own)] = "keep"
+        assert list(found) == (expected if len(set(labels)) == 1 else ["conflicting_label"] * len(rows))
 
 
 def test_length_percentiles_count_words() -> None:

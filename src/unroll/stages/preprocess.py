@@ -25,7 +25,7 @@ CLEAN = Path("data/clean/rows.parquet")
 # part: the raw file's part ("all", "train" or "test"); row: the number of the row in that file, from 1.
 # context: more text of the row, which only pretraining reads.
 SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "context", "label", "part")] + [("row", pa.int64())])
-DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "duplicate")
+DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "in_test", "duplicate")
 FATES = pd.CategoricalDtype(("keep", *DROP_REASONS))
 FEWEST_ROWS_OF_A_CLASS = 3  # one for each split
 PERCENTILES = (5, 25, 50, 75, 95, 99)
@@ -117,7 +117,7 @@ def decide_fates(index: pd.DataFrame) -> pd.Series:
     """Return for each row "keep" or the reason to drop it, so that each text is kept once, with one label.
 
     Texts that carry several labels are dropped altogether. Of equal texts with one label the first is kept; a row
-    of an official test split goes before those of the training rows.
+    of an official test split goes before those of the training rows, which are dropped as "in_test".
     """
     fates = index["fate"].copy()
     rows = np.flatnonzero(fates == "keep")
@@ -127,9 +127,10 @@ def decide_fates(index: pd.DataFrame) -> pd.Series:
     first = np.ones(len(rows), dtype=bool)
     first[1:] = key[rows[1:]] != key[rows[:-1]]
     text = np.cumsum(first) - 1
-    other_label = label[rows] != label[rows[first]][text]
-    conflicting = np.isin(text, text[other_label])
+    kept = rows[first][text]  # beside each row the one that stands for its text
+    conflicting = np.isin(text, text[label[rows] != label[kept]])
     fates.iloc[rows[~first]] = "duplicate"
+    fates.iloc[rows[is_test[kept] & ~is_test[rows]]] = "in_test"
     fates.iloc[rows[conflicting]] = "conflicting_label"
     return fates
 
