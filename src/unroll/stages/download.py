@@ -26,7 +26,7 @@ def main() -> None:
         with replace_when_done(RAW / source.file_name) as temporary:
             fetch(source.location, temporary)
             refuse_html(temporary, source.location)
-            sha256 = check_sha256(temporary, source.sha256, source.location)
+            sha256 = check_content(temporary, source.checksum, source.location)
         size = (RAW / source.file_name).stat().st_size
         files.append({"part": source.part, "name": source.file_name, "sha256": sha256, "bytes": size})
         print(f"download: {source.file_name}, {size:,} bytes, sha256 {sha256[:12]}…")
@@ -53,15 +53,18 @@ def refuse_html(path: Path, location: str) -> None:
     with path.open("rb") as file:
         start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
-        raise InputError(f"{location} is an HTML page, not a table: check that it is the address of the file itself")
+        raise InputError(f"{location} is an HTML page, not a data set: check that it is the address of the file itself")
 
 
-def check_sha256(path: Path, expected: str | None, location: str) -> str:
-    """Return the file's SHA-256; raise InputError if another one is expected."""
-    found = compute_hash(path, "sha256")
-    if expected and found != expected.lower():
-        raise InputError(f"{location} has sha256 {found}, expected {expected.lower()}: not the file that was meant")
-    return found
+def check_content(path: Path, expected: str | None, location: str) -> str:
+    """Return the file's SHA-256; raise InputError if the checksum is another one than expected (see `Source`)."""
+    sha256 = compute_hash(path, "sha256")
+    algorithm, _, digits = (expected or sha256).lower().rpartition(":")
+    found = compute_hash(path, algorithm) if algorithm else sha256
+    if found != digits:
+        name = algorithm or "sha256"
+        raise InputError(f"{location} has {name} {found}, expected {digits}: not the file that was meant")
+    return sha256
 
 
 def _copy(source: Path, target: Path) -> None:

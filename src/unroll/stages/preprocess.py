@@ -22,7 +22,7 @@ from unroll.text_columns import clean_texts
 RAW = Path("data/raw")
 STOP_WORDS = Path("data/stopwords")
 CLEAN = Path("data/clean/rows.parquet")
-# part: the raw file's part ("all", "train" or "test"); row: the number of the row in that file, from 1.
+# part: "all", "train" or "test"; row: the number of the row in its raw file, from 1.
 # context: more text of the row, which only pretraining reads.
 SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "context", "label", "part")] + [("row", pa.int64())])
 DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "in_test", "duplicate")
@@ -73,9 +73,8 @@ def clean_sources(
     """Write every row, cleaned, to `cleaned`; yield for each chunk the index that `decide_fates` needs."""
     with pq.ParquetWriter(cleaned, SCHEMA) as writer, tqdm(unit=" rows", desc="preprocess", disable=None) as progress:
         for source in sources:
-            for raw in read_rows(RAW / source["name"], layout):
+            for raw in read_rows(RAW / source["name"], layout, source["part"]):
                 rows, fates = clean_rows(raw, layout.class_names, cleaning)
-                rows["part"] = source["part"]
                 writer.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False))
                 progress.update(len(rows))
                 yield index_rows(rows, fates)
@@ -93,7 +92,7 @@ def clean_rows(
     fates[labels == ""] = "unknown_class"
     fates[(raw["text"].str.strip() == "") | (raw["label"] == "")] = "missing"
     contexts = pd.Series(clean_texts(pa.array(raw["context"]), cleaning), index=raw.index, dtype=str)
-    return pd.DataFrame({"text": texts, "context": contexts, "label": labels, "row": raw["row"]}), fates
+    return raw.assign(text=texts, context=contexts, label=labels), fates
 
 
 def index_rows(rows: pd.DataFrame, fates: pd.Series) -> pa.Table:
