@@ -75,7 +75,7 @@ def make_headlines(rows: int) -> Iterator[tuple[str, str]]:
     So no two texts are alike, and the vocabulary grows as fast as that of real texts, or faster.
     """
     with (ROOT / "data" / "sample" / "headlines.csv").open(newline="", encoding="utf-8") as file:
-        sample = [(row["title"], max(row["title"].split(), key=len), row["label"]) for row in csv.DictReader(file)]
+        sample = [(row["text"], max(row["text"].split(), key=len), row["label"]) for row in csv.DictReader(file)]
     for number in range(rows):
         title, longest, label = sample[number % len(sample)]
         yield title.replace(longest, f"{longest}{number // len(sample)}"), label

@@ -210,10 +210,27 @@ def quick_workspace(quick: Workspace, tmp_path: Path) -> Workspace:
     return quick.copy_to(tmp_path / "repository")
 
 
+def find_real_data(name: str) -> Path:
+    """Return the path of a real file or folder, or skip the test."""
+    path = REAL_DATA / name
+    if not path.exists():
+        pytest.skip(f"the real data are not there: {path}")
+    return path
+
+
 @pytest.fixture(scope="session")
 def ag_news() -> Path:
     """Real rows of AG News in the official layout."""
-    path = REAL_DATA / "ag_news" / "train.csv"
-    if not path.is_file():
-        pytest.skip(f"the real AG News rows are not there: {path}")
-    return path
+    return find_real_data("ag_news/train.csv")
+
+
+@pytest.fixture(scope="session")
+def imdb() -> Path:
+    """The archive of real reviews in the official layout: 25,000 for training and 12,500 of the test half."""
+    return find_real_data("imdb/aclImdb_v1.tar.gz")
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Path:
+    """The folder of MNIST's four files."""
+    return find_real_data("mnist")

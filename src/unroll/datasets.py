@@ -3,7 +3,6 @@
 import csv
 import gzip
 import warnings
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +13,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unroll.errors import InputError
+from unroll.reading import explain_read_errors
+from unroll.reviews import read_reviews
 from unroll.text_params import DataParams
 
 AG_NEWS = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/555590db4219b1243abb1918effd6a7425a2d75f/data/ag_news_csv"
+IMDB = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+IMDB_SUFFIXES = (".tar.gz",)
 CHUNK_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a data set. `part` is "all", or "train" and "test" where the data set has its own test rows."""
+    """One file of a data set. `part` is "all", or "train" and "test" where the test rows are a file of their own."""
 
     part: str
     location: str
-    sha256: str | None
+    checksum: str | None  # SHA-256, or another with its name before it: "md5:7c2a…"
+    suffixes: tuple[str, ...] = SUFFIXES  # of the formats that the file may have
 
     @property
     def file_name(self) -> str:
         """Name under data/raw/, such as `train.csv.gz`."""
-        return self.part + find_suffix(self.location)
+        return self.part + find_suffix(self.location, self.suffixes)
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class Layout:
     context_columns: tuple[str, ...]  # more text of the row, which classification never reads; joined as well
     label_column: str
     class_names: dict[str, str] | None  # label in the file → name; None: the file's labels are the names
+    is_archive: bool = False  # of reviews, which tells each row's part; all others are tables
 
 
 def list_sources(data: DataParams, root: Path) -> list[Source]:
     """Return the files of the chosen data set; relative paths that the user gives count from `root`."""
     if data.url:
-        first = Source("train" if data.test_url else "all", _resolve(data.url, root), data.sha256)
+        suffixes = IMDB_SUFFIXES if data.dataset == "imdb" else SUFFIXES
+        first = Source("train" if data.test_url else "all", _resolve(data.url, root), data.sha256, suffixes)
         rest = [Source("test", _resolve(data.test_url, root), data.test_sha256)] if data.test_url else []
         return [first, *rest]
     if data.dataset == "ag_news":
@@ -57,8 +63,22 @@ def list_sources(data: DataParams, root: Path) -> list[Source]:
             Source("train", f"{AG_NEWS}/train.csv", "76a0a2d2f92b286371fe4d4044640910a04a803fdd2538e0f3f29a5c6f6b672e"),
             Source("test", f"{AG_NEWS}/test.csv", "521465c2428ed7f02f8d6db6ffdd4b5447c1c701962353eb2c40d548c3c85699"),
         ]
-    # The sample is Git's, so it is the copy in the working directory that counts, not the one at the root.
-    return [Source("all", "data/sample/headlines.csv", None)]
+    if data.dataset == "imdb":
+        return [Source("all", IMDB, "md5:7c2ac02c03563afcf9b574c7e56c153a", IMDB_SUFFIXES)]
+    return [Source("all", str(find_sample()), None)]
+
+
+def find_sample(folder: Path = Path("data/sample")) -> Path:
+    """Return the one table in the folder of the sample, which is Git's: so the working directory's copy counts.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    tables = sorted(folder.glob("*.csv"))
+    if len(tables) != 1:
+        found = ", ".join(path.name for path in tables) or "none"
+        raise InputError(f"{folder}/*.csv: found {found}: expected one file, with the columns text and label")
+    return tables[0]
 
 
 def choose_layout(data: DataParams) -> Layout:
@@ -75,38 +95,41 @@ def choose_layout(data: DataParams) -> Layout:
     if data.dataset == "csv":
         context_columns = (data.context_column,) if data.context_column else ()
         return Layout(None, (data.text_column,), context_columns, data.label_column, None)
-    return Layout(None, ("title",), (), "label", None)
+    return Layout(None, ("text",), (), "label", None, is_archive=data.dataset == "imdb")
 
 
-def find_suffix(location: str) -> str:
+def find_suffix(location: str, suffixes: tuple[str, ...] = SUFFIXES) -> str:
     """Return the file format's suffix of a path or URL.
 
     Raises:
-        InputError: the format is none that can be read.
+        InputError: the format is none of these.
     """
     name = unquote(urlsplit(location).path if "://" in location else location).lower()
-    matches = [suffix for suffix in SUFFIXES if name.endswith(suffix)]
+    matches = [suffix for suffix in suffixes if name.endswith(suffix)]
     if not matches:
-        raise InputError(f"{location}: the name's ending tells no known format: expected one of {', '.join(SUFFIXES)}")
+        raise InputError(f"{location}: the name's ending tells no known format: expected {', '.join(suffixes)}")
     return max(matches, key=len)
 
 
-def read_rows(path: Path, layout: Layout) -> Iterator[pd.DataFrame]:
-    """Yield chunks of the file with the string columns `text`, `context` and `label` and the number `row`, from 1.
+def read_rows(path: Path, layout: Layout, part: str = "all") -> Iterator[pd.DataFrame]:
+    """Yield chunks of the file with the string columns `text`, `context`, `label`, `part` and the number `row`, from 1.
 
-    Missing cells are empty strings, and so is the context of a data set that has none.
+    Missing cells are empty strings, and so is the context of a data set that has none. `part` is that of the file, but
+    for archives, which tell it of each row.
 
     Raises:
-        InputError: see `read_table`.
+        InputError: see `read_table` and `read_reviews`.
     """
     first = 1
     columns = (*layout.text_columns, *layout.context_columns, layout.label_column)
-    for chunk in read_table(path, columns, layout.header):
+    chunks = read_reviews(path, CHUNK_ROWS) if layout.is_archive else read_table(path, columns, layout.header)
+    for chunk in chunks:
         yield pd.DataFrame(
             {
                 "text": _join_columns(chunk, layout.text_columns),
                 "context": _join_columns(chunk, layout.context_columns),
                 "label": chunk[layout.label_column].str.strip(),
+                "part": chunk["part"] if layout.is_archive else part,
                 "row": range(first, first + len(chunk)),
             }
         )
@@ -181,9 +204,8 @@ def _explain_errors(
     path: Path, chunks: Iterator[pd.DataFrame], header: tuple[str, ...] | None
 ) -> Iterator[pd.DataFrame]:
     try:
-        yield from chunks
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
+        with explain_read_errors(path):
+            yield from chunks
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty: expected a table with text and labels") from None
     except UnicodeDecodeError:
@@ -193,12 +215,8 @@ def _explain_errors(
         raise InputError(f"{path} is not a well-formed table: {reason}") from None
     except pd.errors.ParserWarning:
         raise InputError(f"{path} is not a well-formed table: a row has more fields than there are columns") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is not a whole gzip file ({error}): download it again") from None
     except pa.ArrowException as error:
         raise InputError(f"{path} cannot be read as a parquet table of text: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _describe_undecodable(path: Path, header: tuple[str, ...] | None) -> str:

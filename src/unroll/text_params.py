@@ -24,7 +24,7 @@ from unroll.params import (
 
 
 class DataParams(SourceParams):
-    dataset: Literal["sample", "ag_news", "csv"]
+    dataset: Literal["sample", "ag_news", "imdb", "csv"]
     text: Literal["title", "description", "title+description"]
     url: Optional
     sha256: Sha256
@@ -43,6 +43,8 @@ class DataParams(SourceParams):
                 raise ValueError(f"data.{name}sha256 is set while data.{name}url is empty: expected both or neither")
         if self.test_url and not self.url:
             raise ValueError("data.test_url is set while data.url is empty: expected both or neither")
+        if self.test_url and self.dataset == "imdb":
+            raise ValueError(f"data.test_url = {self.test_url!r}: expected none, as imdb's archive has the test rows")
         return self
 
 

@@ -13,7 +13,7 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "headlines.csv"
 @pytest.fixture(scope="module")
 def headlines() -> list[tuple[str, str]]:
     with SAMPLE.open(encoding="utf-8", newline="") as file:
-        return [(row["title"], row["label"]) for row in csv.DictReader(file)]
+        return [(row["text"], row["label"]) for row in csv.DictReader(file)]
 
 
 def split_words(text: str) -> list[str]:

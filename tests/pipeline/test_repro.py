@@ -167,7 +167,7 @@ def test_a_users_own_file(quick_workspace: Workspace) -> None:
     ("content", "values", "stage", "message"),
     [
         (None, {}, "download", "mine.csv does not exist"),
-        ("<!doctype html><p>Sign in", {}, "download", "mine.csv is an HTML page, not a table"),
+        ("<!doctype html><p>Sign in", {}, "download", "mine.csv is an HTML page, not a data set"),
         ("a,b\n", {"sha256": "0" * 64}, "download", f"expected {'0' * 64}: not the file that was meant"),
         ("", {}, "preprocess", "data/raw/all.csv is empty"),
         (

@@ -21,7 +21,7 @@ from unroll.vocabulary import encode_texts, train_tokenizer
 @pytest.mark.parametrize("stop_words", ["keep", "drop"])
 def test_the_textbooks_ids_are_the_packages(stop_words: str) -> None:
     with (ROOT / "data" / "sample" / "headlines.csv").open(newline="", encoding="utf-8") as file:
-        texts = [row["title"] for row in csv.DictReader(file)] + [
+        texts = [row["text"] for row in csv.DictReader(file)] + [
             "Caf\u00e9&amp;lt;b&amp;gt; don\u2019t the #39;s \\$5 AT&T",
             "the",
         ]

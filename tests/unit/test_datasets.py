@@ -1,6 +1,8 @@
 """Reading tables: the formats, and one clear line for each way in which a file can be wrong."""
 
 import gzip
+import io
+import tarfile
 from pathlib import Path
 
 import pandas as pd
@@ -107,7 +109,7 @@ def test_rows_are_numbered_on_through_chunks(tmp_path: Path) -> None:
         (
             "a.json",
             "[]",
-            "the name's ending tells no known format: expected one of .csv, .csv.gz, .tsv, .tsv.gz, .parquet",
+            "the name's ending tells no known format: expected .csv, .csv.gz, .tsv, .tsv.gz, .parquet",
         ),
     ],
 )
@@ -156,19 +158,63 @@ def test_formats_are_told_by_the_ending(location: str, suffix: str) -> None:
     assert find_suffix(location) == suffix
 
 
+def test_the_sample_is_the_one_table_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "sample"
+    folder.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"data/sample/\*\.csv: found none: expected one file"):
+        list_sources(make_params(), Path("/repository"))
+    write(folder / "texts.csv", "label,text\nWorld,A text\n")
+    (sample,) = list_sources(make_params(), Path("/repository"))
+    assert (sample.part, sample.location, sample.file_name) == ("all", "data/sample/texts.csv", "all.csv")
+    assert read(Path(sample.location), choose_layout(make_params())) == [("A text", "World", 1)]
+    write(folder / "more.csv", "")
+    with pytest.raises(InputError, match=r"found more\.csv, texts\.csv: expected one file"):
+        list_sources(make_params(), Path("/repository"))
+
+
 def test_sources() -> None:
     root = Path("/repository")
-    (sample,) = list_sources(make_params(), root)
-    assert (sample.part, sample.location) == ("all", "data/sample/headlines.csv")
     train, test = list_sources(make_params(dataset="ag_news"), root)
     assert (train.part, test.part) == ("train", "test")
-    assert train.sha256 and test.sha256 and train.location.startswith("https://")
+    assert train.checksum and test.checksum and train.location.startswith("https://")
     (own,) = list_sources(make_params(dataset="csv", url="in/a.tsv.gz"), root)
     assert (own.part, own.location, own.file_name) == ("all", "/repository/in/a.tsv.gz", "all.tsv.gz")
     (absolute,) = list_sources(make_params(dataset="ag_news", url="/else/train.csv"), root)
     assert absolute.location == "/else/train.csv"
     parts = list_sources(make_params(dataset="csv", url="a.csv", test_url="http://host/b.parquet"), root)
     assert [source.file_name for source in parts] == ["train.csv", "test.parquet"]
+
+
+def test_sources_of_the_reviews() -> None:
+    (official,) = list_sources(make_params(dataset="imdb"), Path("/repository"))
+    assert official.location.startswith("https://") and official.file_name == "all.tar.gz"
+    assert official.checksum == "md5:7c2ac02c03563afcf9b574c7e56c153a"
+    own = {"url": "in/a.tar.gz", "sha256": "0" * 64}
+    (source,) = list_sources(make_params(dataset="imdb", **own), Path("/repository"))
+    assert (source.location, source.checksum) == ("/repository/in/a.tar.gz", "0" * 64)
+    for dataset, url, expected in (("csv", "a.tar.gz", r"\.csv, "), ("imdb", "a.csv.gz", r"\.tar\.gz$")):
+        (source,) = list_sources(make_params(dataset=dataset, url=url), Path("/repository"))
+        with pytest.raises(InputError, match=f"{url}: the name's ending tells no known format: expected {expected}"):
+            _ = source.file_name
+
+
+def test_reviews_tell_their_part_and_tables_have_that_of_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "all.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name in ("test/pos/1_10.txt", "train/neg/1_2.txt", "train/pos/2_7.txt"):
+            member = tarfile.TarInfo(f"aclImdb/{name}")
+            member.size = len(name)
+            archive.addfile(member, io.BytesIO(name.encode()))
+    columns = ("text", "context", "label", "part", "row")
+    assert read(path, choose_layout(make_params(dataset="imdb")), *columns) == [
+        ("test/pos/1_10.txt", "", "positive", "test", 1),
+        ("train/neg/1_2.txt", "", "negative", "train", 2),
+        ("train/pos/2_7.txt", "", "positive", "train", 3),
+    ]
+    table = write(tmp_path / "test.csv", "title,label,part\nA,x,train\n")
+    (chunk,) = read_rows(table, LAYOUT, "test")
+    assert chunk["part"].tolist() == ["test"]
 
 
 @pytest.mark.parametrize(

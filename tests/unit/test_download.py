@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from unroll.errors import InputError
-from unroll.stages.download import check_sha256, fetch, refuse_html
+from unroll.fetching import check_content, fetch, refuse_html
 
 CONTENT = b"title,label\n" + b"Shares fall,Business\n" * 20_000
 
@@ -68,7 +68,7 @@ def test_gives_up_with_the_reason_and_ways_out(
     with pytest.raises(InputError) as caught:
         fetch(server.url + path, tmp_path / "a.csv")
     assert reason in str(caught.value)
-    assert "set data.url to another address or to a local file, or data.dataset to sample" in str(caught.value)
+    assert "set data.url to another address or to a local file" in str(caught.value)
     assert len(server.requests) == requests
 
 
@@ -104,17 +104,20 @@ def test_sources_that_cannot_be(tmp_path: Path, location: str, message: str) -> 
 def test_checksums(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(CONTENT)
-    right, wrong = hashlib.sha256(CONTENT).hexdigest(), "0" * 64
-    assert check_sha256(path, None, "x") == check_sha256(path, right.upper(), "x") == right
-    with pytest.raises(InputError, match=f"http://x has sha256 {right}, expected {wrong}"):
-        check_sha256(path, wrong, "http://x")
+    right, md5, wrong = hashlib.sha256(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest(), "0" * 64
+    for expected in (None, right, right.upper(), f"md5:{md5}"):
+        assert check_content(path, expected, "x") == right
+    with pytest.raises(InputError, match=f"http://x has sha256 {right}, expected {wrong}: not the file"):
+        check_content(path, wrong, "http://x")
+    with pytest.raises(InputError, match=f"http://x has md5 {md5}, expected {wrong[:32]}: not the file"):
+        check_content(path, f"md5:{wrong[:32]}", "http://x")
 
 
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><p>", b"\n  <html lang=en>", b"\xef\xbb\xbf<!doctype HTML>"])
 def test_web_pages_are_refused(tmp_path: Path, page: bytes) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(page)
-    with pytest.raises(InputError, match="http://x is an HTML page, not a table"):
+    with pytest.raises(InputError, match="http://x is an HTML page, not a data set"):
         refuse_html(path, "http://x")
     path.write_bytes(CONTENT)
     refuse_html(path, "http://x")

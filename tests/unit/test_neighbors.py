@@ -20,7 +20,7 @@ from unroll.errors import InputError
 from unroll.files import write_json
 from unroll.model import SequenceClassifier
 from unroll.neighbors import find_neighbors, load_model_vectors, rank_words, suggest_words
-from unroll.params import TokenizeParams
+from unroll.text_params import TokenizeParams
 from unroll.vocabulary import train_tokenizer
 from unroll.word_vectors import iterate_vectors
 

@@ -76,6 +76,16 @@ def test_a_mistake_is_told_in_one_line(tmp_path: Path, old: str, new: str, messa
     assert "\n" not in str(caught.value)
 
 
+def test_the_archive_of_reviews_has_its_own_test_rows(tmp_path: Path) -> None:
+    text = DEFAULTS.read_text().replace("dataset: sample", "dataset: imdb").replace("  url:", "  url: a.tar.gz", 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    assert read_text_params(path).data.dataset == "imdb"
+    path.write_text(text.replace("  test_url:", "  test_url: b.tar.gz", 1))
+    with pytest.raises(InputError, match=r"data\.test_url = 'b\.tar\.gz': expected none, as imdb's archive has"):
+        read_text_params(path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -1,14 +1,19 @@
 """Which rows are kept, and the account of those that are not."""
 
+from collections import defaultdict
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unroll.datasets import Layout, read_rows
 from unroll.errors import InputError
-from unroll.stages.preprocess import check_summary, clean_rows, decide_fates, index_rows, summarize
-from unroll.text import Cleaning
+from unroll.stages.preprocess import DROP_REASONS, check_summary, clean_rows, decide_fates, index_rows, summarize
+from unroll.text import Cleaning, clean_text
 
 PLAIN = Cleaning(
     lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"
@@ -22,7 +27,6 @@ def judge(rows: list[tuple[str, str, str]], classes: dict[str, str] | None = Non
     raw["row"] = range(1, len(raw) + 1)
     raw["context"] = "More of it."
     cleaned, fates = clean_rows(raw, classes, PLAIN)
-    cleaned["part"] = raw["part"]
     return cleaned, decide_fates(index_rows(cleaned, fates).to_pandas())
 
 
@@ -55,8 +59,11 @@ def test_each_reason() -> None:
 
 
 def test_an_official_test_row_goes_before_its_training_copy() -> None:
-    _, fates = judge([("A match", "x", "train"), ("a match", "x", "test"), ("a MATCH", "x", "test")])
-    assert fates.tolist() == ["duplicate", "keep", "duplicate"]
+    rows = [("A match", "x", "train"), ("a match", "x", "test"), ("a MATCH", "x", "test"), ("a match!", "x", "train")]
+    _, fates = judge(rows)
+    assert fates.tolist() == ["in_test", "keep", "duplicate", "in_test"]
+    _, fates = judge([*rows, ("A match", "y", "train")])  # nobody knows which label is right
+    assert fates.tolist() == ["conflicting_label"] * 5
 
 
 def test_hashes_that_differ_in_the_last_bit_are_of_different_texts() -> None:
@@ -91,6 +98,23 @@ def test_whatever_the_table_every_text_is_kept_at_most_once_and_every_row_is_acc
     assert all(summary["classes"].values())
 
 
+@given(TABLES)
+def test_of_equal_texts_the_first_one_is_kept_of_the_test_split_where_it_stands_there(
+    table: list[tuple[str, str, str]],
+) -> None:
+    cleaned, fates = judge(table)
+    equal = defaultdict(list)
+    for text, label, part, fate in zip(cleaned["text"], cleaned["label"], cleaned["part"], fates, strict=True):
+        if text and label:
+            equal[text].append((label, part, fate))
+    for rows in equal.values():
+        labels, parts, found = zip(*rows, strict=True)
+        own = "test" if "test" in parts else "train"
+        expected = ["duplicate" if part == own else "in_test" for part in parts]
+        expected[parts.index(own)] = "keep"
+        assert list(found) == (expected if len(set(labels)) == 1 else ["conflicting_label"] * len(rows))
+
+
 def test_length_percentiles_count_words() -> None:
     cleaned, fates = judge([("one", "a", "all"), ("one two three", "b", "all")])
     lengths = summarize(index_rows(cleaned, fates).to_pandas(), fates, SOURCES)["words_per_text"]
@@ -116,3 +140,27 @@ def test_data_that_cannot_be_learned_from(rows: list[tuple[str, str, str]], mess
     cleaned, fates = judge(rows)
     with pytest.raises(InputError, match=message):
         check_summary(summarize(index_rows(cleaned, fates).to_pandas(), fates, SOURCES))
+
+
+def test_real_reviews(imdb: Path) -> None:
+    layout = Layout(None, ("text",), (), "label", None, is_archive=True)
+    tables, indexes = [], []
+    for raw in read_rows(imdb, layout):
+        rows, fates = clean_rows(raw, None, PLAIN)
+        # Line breaks leave no words; one review names a broadcaster.
+        has_br = rows["text"].str.contains(r"\bbr\b")
+        assert raw["text"][has_br].str.contains("DEFA and BR").all()
+        assert rows["text"][::29].tolist() == [clean_text(text, PLAIN) for text in raw["text"][::29]]
+        tables.append(rows)
+        indexes.append(index_rows(rows, fates))
+    rows = pd.concat(tables, ignore_index=True)
+    assert rows.groupby(["part", "label"]).size().tolist() == [6_308, 6_192, 12_500, 12_500]
+    assert rows["row"].tolist() == list(range(1, 37_501))
+    index = pa.concat_tables(indexes).unify_dictionaries().to_pandas()
+    fates = decide_fates(index)
+    assert rows["text"][fates == "keep"].is_unique
+    assert set(rows["text"][fates == "in_test"]) <= set(rows["text"][(fates == "keep") & (rows["part"] == "test")])
+    assert summarize(index, fates, SOURCES)["dropped"] == dict.fromkeys(DROP_REASONS, 0) | {
+        "in_test": 60,
+        "duplicate": 156,
+    }

@@ -1,22 +1,14 @@
 """data: parameters → data/raw/: the data set's files, fetched, checked and as they were published."""
 
-import shutil
-import sys
-import time
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
-import pooch
-import requests
 
 from unroll.datasets import list_sources
-from unroll.errors import InputError, run_stage
-from unroll.files import compute_hash, find_root, replace_when_done, write_json
+from unroll.errors import run_stage
+from unroll.fetching import check_content, fetch, refuse_html
+from unroll.files import find_root, replace_when_done, write_json
 from unroll.text_params import read_text_params
 
 RAW = Path("data/raw")
-ATTEMPTS = 3
-TIMEOUT_SECONDS = 20
 
 
 def main() -> None:
@@ -26,88 +18,11 @@ def main() -> None:
         with replace_when_done(RAW / source.file_name) as temporary:
             fetch(source.location, temporary)
             refuse_html(temporary, source.location)
-            sha256 = check_sha256(temporary, source.sha256, source.location)
+            sha256 = check_content(temporary, source.checksum, source.location)
         size = (RAW / source.file_name).stat().st_size
         files.append({"part": source.part, "name": source.file_name, "sha256": sha256, "bytes": size})
         print(f"download: {source.file_name}, {size:,} bytes, sha256 {sha256[:12]}…")
     write_json(RAW / "sources.json", files)
-
-
-def fetch(location: str, target: Path) -> None:
-    """Copy a local file, or download one over http or https, to `target`.
-
-    Raises:
-        InputError: the file does not exist or could not be fetched.
-    """
-    scheme = urlsplit(location).scheme if "://" in location else "file"
-    if scheme == "file":
-        _copy(Path(unquote(urlsplit(location).path) if "://" in location else location), target)
-    elif scheme in ("http", "https"):
-        _download(location, target)
-    else:
-        raise InputError(f"data.url = {location!r}: expected an address with http, https or file, or a path")
-
-
-def refuse_html(path: Path, location: str) -> None:
-    """Raise InputError for a web page, which is what moved or private files often turn into."""
-    with path.open("rb") as file:
-        start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        raise InputError(f"{location} is an HTML page, not a table: check that it is the address of the file itself")
-
-
-def check_sha256(path: Path, expected: str | None, location: str) -> str:
-    """Return the file's SHA-256; raise InputError if another one is expected."""
-    found = compute_hash(path, "sha256")
-    if expected and found != expected.lower():
-        raise InputError(f"{location} has sha256 {found}, expected {expected.lower()}: not the file that was meant")
-    return found
-
-
-def _copy(source: Path, target: Path) -> None:
-    if not source.is_file():
-        problem = "is a folder, expected a file" if source.is_dir() else "does not exist"
-        raise InputError(f"data.url: {source} {problem}")
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise InputError(f"data.url: {source} cannot be read: {error.strerror}") from None
-
-
-def _download(url: str, target: Path) -> None:
-    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT_SECONDS)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            downloader(url, str(target), None)
-            return
-        except requests.RequestException as error:
-            status = error.response.status_code if error.response is not None else None
-            if attempt == ATTEMPTS or (status is not None and status < 500) or _is_hopeless(error):
-                raise InputError(
-                    f"{url} could not be downloaded ({_describe(error)}): set data.url to another address or to a "
-                    "local file, or data.dataset to sample"
-                ) from None
-            print(f"download: attempt {attempt} of {ATTEMPTS} failed ({_describe(error)})", file=sys.stderr)
-            time.sleep(attempt / 2)
-
-
-def _is_hopeless(error: requests.RequestException) -> bool:
-    """Whether another attempt would fail the same way: a malformed address, a redirect that leads nowhere."""
-    return isinstance(error, ValueError | requests.TooManyRedirects)
-
-
-def _describe(error: requests.RequestException) -> str:
-    if error.response is not None:
-        return f"the server answered {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {TIMEOUT_SECONDS} s"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke off"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the server's certificate could not be verified"
-    if isinstance(error, requests.ConnectionError):
-        return "the server could not be reached"
-    return str(error)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from unroll.text_params import PreprocessParams, read_text_params
 RAW = Path("data/raw")
 STOP_WORDS = Path("data/stopwords")
 CLEAN = Path("data/clean/rows.parquet")
-# part: the raw file's part ("all", "train" or "test"); row: the number of the row in that file, from 1.
+# part: "all", "train" or "test"; row: the number of the row in its raw file, from 1.
 # context: more text of the row, which only pretraining reads.
 SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "context", "label", "part")] + [("row", pa.int64())])
-DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "duplicate")
+DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "in_test", "duplicate")
 FATES = pd.CategoricalDtype(("keep", *DROP_REASONS))
 FEWEST_ROWS_OF_A_CLASS = 3  # one for each split
 PERCENTILES = (5, 25, 50, 75, 95, 99)
@@ -73,9 +73,8 @@ def clean_sources(
     """Write every row, cleaned, to `cleaned`; yield for each chunk the index that `decide_fates` needs."""
     with pq.ParquetWriter(cleaned, SCHEMA) as writer, tqdm(unit=" rows", desc="preprocess", disable=None) as progress:
         for source in sources:
-            for raw in read_rows(RAW / source["name"], layout):
+            for raw in read_rows(RAW / source["name"], layout, source["part"]):
                 rows, fates = clean_rows(raw, layout.class_names, cleaning)
-                rows["part"] = source["part"]
                 writer.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False))
                 progress.update(len(rows))
                 yield index_rows(rows, fates)
@@ -93,7 +92,7 @@ def clean_rows(
     fates[labels == ""] = "unknown_class"
     fates[(raw["text"].str.strip() == "") | (raw["label"] == "")] = "missing"
     contexts = pd.Series(clean_texts(pa.array(raw["context"]), cleaning), index=raw.index, dtype=str)
-    return pd.DataFrame({"text": texts, "context": contexts, "label": labels, "row": raw["row"]}), fates
+    return raw.assign(text=texts, context=contexts, label=labels), fates
 
 
 def index_rows(rows: pd.DataFrame, fates: pd.Series) -> pa.Table:
@@ -117,7 +116,7 @@ def decide_fates(index: pd.DataFrame) -> pd.Series:
     """Return for each row "keep" or the reason to drop it, so that each text is kept once, with one label.
 
     Texts that carry several labels are dropped altogether. Of equal texts with one label the first is kept; a row
-    of an official test split goes before those of the training rows.
+    of an official test split goes before those of the training rows, which are dropped as "in_test".
     """
     fates = index["fate"].copy()
     rows = np.flatnonzero(fates == "keep")
@@ -127,9 +126,10 @@ def decide_fates(index: pd.DataFrame) -> pd.Series:
     first = np.ones(len(rows), dtype=bool)
     first[1:] = key[rows[1:]] != key[rows[:-1]]
     text = np.cumsum(first) - 1
-    other_label = label[rows] != label[rows[first]][text]
-    conflicting = np.isin(text, text[other_label])
+    kept = rows[first][text]  # beside each row the one that stands for its text
+    conflicting = np.isin(text, text[label[rows] != label[kept]])
     fates.iloc[rows[~first]] = "duplicate"
+    fates.iloc[rows[is_test[kept] & ~is_test[rows]]] = "in_test"
     fates.iloc[rows[conflicting]] = "conflicting_label"
     return fates
 

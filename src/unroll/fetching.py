@@ -1,0 +1,96 @@
+"""Files from the web or from this machine: fetched, and checked before anything is used."""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pooch
+import requests
+
+from unroll.errors import InputError
+from unroll.files import compute_hash
+
+ATTEMPTS = 3
+TIMEOUT_SECONDS = 20
+
+
+def fetch(location: str, target: Path, parameter: str = "data.url") -> None:
+    """Copy a local file, or download one over http or https, to `target`; parameter: where `location` can be changed.
+
+    Raises:
+        InputError: the file does not exist or could not be fetched.
+    """
+    scheme = urlsplit(location).scheme if "://" in location else "file"
+    if scheme == "file":
+        _copy(Path(unquote(urlsplit(location).path) if "://" in location else location), target, parameter)
+    elif scheme in ("http", "https"):
+        _download(location, target, parameter)
+    else:
+        raise InputError(f"{parameter} = {location!r}: expected an address with http, https or file, or a path")
+
+
+def refuse_html(path: Path, location: str) -> None:
+    """Raise InputError for a web page, which is what moved or private files often turn into."""
+    with path.open("rb") as file:
+        start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        raise InputError(f"{location} is an HTML page, not a data set: check that it is the address of the file itself")
+
+
+def check_content(path: Path, expected: str | None, location: str) -> str:
+    """Return the file's SHA-256; raise InputError if the checksum is another one than expected (see `Source`)."""
+    sha256 = compute_hash(path, "sha256")
+    algorithm, _, digits = (expected or sha256).lower().rpartition(":")
+    found = compute_hash(path, algorithm) if algorithm else sha256
+    if found != digits:
+        name = algorithm or "sha256"
+        raise InputError(f"{location} has {name} {found}, expected {digits}: not the file that was meant")
+    return sha256
+
+
+def _copy(source: Path, target: Path, parameter: str) -> None:
+    if not source.is_file():
+        problem = "is a folder, expected a file" if source.is_dir() else "does not exist"
+        raise InputError(f"{parameter}: {source} {problem}")
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise InputError(f"{parameter}: {source} cannot be read: {error.strerror}") from None
+
+
+def _download(url: str, target: Path, parameter: str) -> None:
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT_SECONDS)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            downloader(url, str(target), None)
+            return
+        except requests.RequestException as error:
+            status = error.response.status_code if error.response is not None else None
+            if attempt == ATTEMPTS or (status is not None and status < 500) or _is_hopeless(error):
+                raise InputError(
+                    f"{url} could not be downloaded ({_describe(error)}): set {parameter} to another address or to a "
+                    "local file"
+                ) from None
+            print(f"download: attempt {attempt} of {ATTEMPTS} failed ({_describe(error)})", file=sys.stderr)
+            time.sleep(attempt / 2)
+
+
+def _is_hopeless(error: requests.RequestException) -> bool:
+    """Whether another attempt would fail the same way: a malformed address, a redirect that leads nowhere."""
+    return isinstance(error, ValueError | requests.TooManyRedirects)
+
+
+def _describe(error: requests.RequestException) -> str:
+    if error.response is not None:
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {TIMEOUT_SECONDS} s"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the server's certificate could not be verified"
+    if isinstance(error, requests.ConnectionError):
+        return "the server could not be reached"
+    return str(error)
