@@ -12,7 +12,7 @@ from benchmarks.measure import Check, Comparison, Section, alternate, at_least, 
 from unroll.checkpoint import ModelConfig
 from unroll.devices import make_repeatable
 from unroll.model import SequenceClassifier
-from unroll.text_params import ModelParams, TextTrainParams
+from unroll.text_params import ArchitectureParams, TextTrainParams
 from unroll.tokens import Tokens
 from unroll.training import train_model
 
@@ -68,7 +68,7 @@ def make_comparable(params: TextTrainParams) -> TextTrainParams:
 
 def make_config(headlines: Headlines, **changes: object) -> ModelConfig:
     """Return the default model, with the given values changed, for the vocabulary and the classes of the rows."""
-    values = ModelParams.model_validate(headlines.params.model.model_dump() | changes).model_dump()
+    values = headlines.params.model.model_copy(update=changes).model_dump(include=set(ArchitectureParams.model_fields))
     return ModelConfig(**values, vocabulary_size=headlines.vocabulary_size, classes=len(headlines.class_names))
 
 

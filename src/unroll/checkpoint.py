@@ -11,12 +11,12 @@ from safetensors.numpy import load_file
 from unroll.errors import InputError
 from unroll.files import read_json
 from unroll.params import Count
-from unroll.text_params import ModelParams
+from unroll.text_params import ArchitectureParams
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
-class ModelConfig(ModelParams):
+class ModelConfig(ArchitectureParams):
     """What is needed to build the model again, and to make its logits probabilities: softmax(logits / temperature)."""
 
     vocabulary_size: Count

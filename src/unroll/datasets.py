@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unroll.errors import InputError
+from unroll.files import resolve_location
 from unroll.reading import explain_read_errors
 from unroll.reviews import read_reviews
 from unroll.text_params import DataParams
@@ -55,8 +56,8 @@ def list_sources(data: DataParams, root: Path) -> list[Source]:
     """Return the files of the chosen data set; relative paths that the user gives count from `root`."""
     if data.url:
         suffixes = IMDB_SUFFIXES if data.dataset == "imdb" else SUFFIXES
-        first = Source("train" if data.test_url else "all", _resolve(data.url, root), data.sha256, suffixes)
-        rest = [Source("test", _resolve(data.test_url, root), data.test_sha256)] if data.test_url else []
+        first = Source("train" if data.test_url else "all", resolve_location(data.url, root), data.sha256, suffixes)
+        rest = [Source("test", resolve_location(data.test_url, root), data.test_sha256)] if data.test_url else []
         return [first, *rest]
     if data.dataset == "ag_news":
         return [
@@ -241,9 +242,3 @@ def _describe_undecodable(path: Path, header: tuple[str, ...] | None) -> str:
 
 def _separator(path: Path) -> str:
     return "\t" if find_suffix(str(path)).startswith(".tsv") else ","
-
-
-def _resolve(location: str, root: Path) -> str:
-    if "://" in location:
-        return location
-    return str(root / Path(location).expanduser())

@@ -1,5 +1,6 @@
 """Files from the web or from this machine: fetched, and checked before anything is used."""
 
+import hashlib
 import shutil
 import sys
 import time
@@ -10,7 +11,7 @@ import pooch
 import requests
 
 from unroll.errors import InputError
-from unroll.files import compute_hash
+from unroll.files import compute_hash, replace_when_done, resolve_location
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 20
@@ -29,6 +30,37 @@ def fetch(location: str, target: Path, parameter: str = "data.url") -> None:
         _download(location, target, parameter)
     else:
         raise InputError(f"{parameter} = {location!r}: expected an address with http, https or file, or a path")
+
+
+def fetch_cached(location: str, sha256: str | None, root: Path, parameter: str) -> Path:
+    """Return where a large file is on this machine, after downloading it if that has to be; a path is taken as it is.
+
+    A download whose checksum is known is kept under .dvc/tmp/ in the repository's root, and not done again.
+
+    Raises:
+        InputError: the file does not exist, could not be fetched, or is not the one that was meant.
+    """
+    found = resolve_location(location, root)
+    scheme = urlsplit(found).scheme if "://" in found else "file"
+    if scheme == "file":
+        path = Path(unquote(urlsplit(found).path) if "://" in found else found)
+        if not path.is_file():
+            raise InputError(
+                f"{parameter}: {path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}"
+            )
+        check_content(path, sha256, found)
+        return path
+    name = Path(unquote(urlsplit(found).path)).name
+    path = root / ".dvc" / "tmp" / "downloads" / f"{hashlib.sha256(found.encode()).hexdigest()[:12]}-{name}"
+    if not (sha256 and path.is_file()):
+        with replace_when_done(path) as temporary:
+            fetch(found, temporary, parameter)
+            refuse_html(temporary, found)
+            check_content(temporary, sha256, found)
+    elif compute_hash(path, "sha256") != sha256.lower():
+        path.unlink()
+        return fetch_cached(location, sha256, root, parameter)
+    return path
 
 
 def refuse_html(path: Path, location: str) -> None:

@@ -62,6 +62,11 @@ def find_root() -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
 
 
+def resolve_location(location: str, root: Path) -> str:
+    """Return an address as it is, and a path as one that does not depend on where the process runs."""
+    return location if "://" in location else str(root / Path(location).expanduser())
+
+
 def _round_floats(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 6)

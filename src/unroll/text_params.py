@@ -86,11 +86,23 @@ class PretrainParams(Section):
     seed: Annotated[int, Field(ge=1, lt=2**32)]
 
 
-class ModelParams(EncoderParams):
+class ArchitectureParams(EncoderParams):
     embedding_size: Count
     embedding_dropout: Dropout
     pooling: Literal["last", "max", "mean", "attention"]
     head: Literal["softmax", "logit"]
+
+
+class ModelParams(ArchitectureParams):
+    embeddings: Optional
+    embeddings_sha256: Sha256
+    freeze_embeddings: bool | Count
+
+    @model_validator(mode="after")
+    def _check_source(self) -> "ModelParams":
+        if self.embeddings_sha256 and not self.embeddings:
+            raise ValueError("model.embeddings_sha256 is set while model.embeddings is empty: expected both or neither")
+        return self
 
 
 class TextTrainParams(TrainParams):
@@ -118,6 +130,15 @@ class TextParams(PipelineParams):
     train: TextTrainParams
     evaluate: EvaluateParams
     tracking: TextTrackingParams
+
+    @model_validator(mode="after")
+    def _check_frozen(self) -> "TextParams":
+        if self.model.freeze_embeddings and self.pretrain.method == "none" and not self.model.embeddings:
+            raise ValueError(
+                f"model.freeze_embeddings = {str(self.model.freeze_embeddings).lower()} while there are no vectors: "
+                "expected model.embeddings or pretrain.method to give some"
+            )
+        return self
 
     @property
     def registered_model(self) -> str:

@@ -58,6 +58,12 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise InputError(f"{path} holds no tokenizer: {error}") from None
 
 
+def list_tokens(tokenizer: Tokenizer) -> list[str]:
+    """Return the tokens in the order of their ids."""
+    vocabulary = tokenizer.get_vocab()
+    return sorted(vocabulary, key=vocabulary.__getitem__)
+
+
 def make_encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
     """Return a function from a cleaned text to its token ids, which are those of `encode_texts`.
 

@@ -55,7 +55,8 @@ def test_metrics_are_in_git() -> None:
         for output in stage.get("metrics", []) + stage["outs"]:
             in_git |= output if isinstance(output, dict) else {}
     assert set(in_git) == {
-        f"metrics/{name}.json" for name in ("data", "baseline", "baseline_per_class", "train", "test", "per_class")
+        f"metrics/{name}.json"
+        for name in ("data", "vectors", "baseline", "baseline_per_class", "train", "test", "per_class")
     }
     for path, options in in_git.items():
         assert options["cache"] is False

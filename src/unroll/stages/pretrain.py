@@ -1,4 +1,4 @@
-"""data/splits/train.parquet → data/vectors.npy: vectors of tokens, learned from the training text alone."""
+"""data/splits/train.parquet → data/vectors.npy: vectors of tokens, learned from the training text or from a file."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,11 +7,15 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from unroll.errors import run_stage
+from unroll.fetching import fetch_cached
+from unroll.files import find_root, write_json
 from unroll.skipgram import count_epochs, learn_vectors
 from unroll.tables import read_batches
-from unroll.text_params import read_text_params
+from unroll.text_params import PretrainParams, TextParams, read_text_params
+from unroll.tokens import PADDING_ID, UNKNOWN_ID
 from unroll.vectors import save_vectors, scale_vectors
-from unroll.vocabulary import encode_texts, load_tokenizer
+from unroll.vocabulary import encode_texts, list_tokens, load_tokenizer
+from unroll.word_vectors import fill_missing, read_word_vectors
 
 # The training split alone: text of validation and test rows must not be seen before they are scored.
 TRAIN, TOKENIZER = Path("data/splits/train.parquet"), Path("models/tokenizer.json")
@@ -20,20 +24,47 @@ VECTORS = Path("data/vectors.npy")
 
 def main() -> None:
     params = read_text_params()
-    size = params.model.embedding_size
-    if params.pretrain.method == "none":
-        save_vectors(np.zeros((0, size), dtype=np.float32), VECTORS)
-        print("pretrain: none, as pretrain.method says")
-        return
     tokenizer = load_tokenizer(TOKENIZER)
+    tokens = tokenizer.get_vocab_size() - len({PADDING_ID, UNKNOWN_ID})
+    if params.model.embeddings:
+        vectors, found, about = take_from_file(tokenizer, params)
+    elif params.pretrain.method == "none":
+        vectors, found = np.zeros((0, params.model.embedding_size), dtype=np.float32), 0
+        about = "none, as pretrain.method says"
+    else:
+        vectors, about = learn_from_text(tokenizer, params.model.embedding_size, params.pretrain)
+        found = int(vectors.any(axis=1).sum())
+    save_vectors(vectors, VECTORS)
+    write_json(Path("metrics/vectors.json"), {"coverage": found / max(tokens, 1), "found": found, "tokens": tokens})
+    print(f"pretrain: {about}")
+
+
+def take_from_file(tokenizer: Tokenizer, params: TextParams) -> tuple[np.ndarray, int, str]:
+    """Return the vectors that a file has of the vocabulary, how many those are, and a line about it.
+
+    A token that the file does not have gets a random vector with the mean and the variance of the file's; padding gets
+    none.
+    """
+    model = params.model
+    path = fetch_cached(model.embeddings, model.embeddings_sha256, find_root(), "model.embeddings")
+    tokens = list_tokens(tokenizer)
+    vectors = read_word_vectors(path, tokens, model.embedding_size)
+    filled = fill_missing(vectors, params.pretrain.seed)
+    filled[PADDING_ID] = 0
+    found = int(vectors.found[UNKNOWN_ID + 1 :].sum())
+    return filled, found, f"{path.name} has vectors of {found:,} of {len(tokens) - UNKNOWN_ID - 1:,} tokens"
+
+
+def learn_from_text(tokenizer: Tokenizer, size: int, params: PretrainParams) -> tuple[np.ndarray, str]:
+    """Return vectors learned from the training text, and a line about it."""
     tokenizer.no_truncation()  # a context may be longer than what is classified
     with TemporaryDirectory(dir=VECTORS.parent) as folder:
         corpus = Path(folder) / "ids.txt"
         words = write_corpus(tokenizer, corpus)
-        epochs = count_epochs(words, params.pretrain)
-        vectors = scale_vectors(learn_vectors(corpus, tokenizer.get_vocab_size(), size, epochs, params.pretrain))
-    save_vectors(vectors, VECTORS)
-    print(f"pretrain: {vectors.any(axis=1).sum():,} vectors from {words:,} tokens, read {epochs} times")
+        epochs = count_epochs(words, params)
+        vectors = learn_vectors(corpus, tokenizer.get_vocab_size(), size, epochs, params)
+    about = f"{vectors.any(axis=1).sum():,} vectors from {words:,} tokens, read {epochs} times"
+    return scale_vectors(vectors), about
 
 
 def write_corpus(tokenizer: Tokenizer, corpus: Path) -> int:

@@ -1,5 +1,6 @@
 """data/tokens/ and data/vectors.npy → model.safetensors and config.json in models/, metrics/train.json."""
 
+import math
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from unroll.files import read_json, write_json
 from unroll.model import SequenceClassifier, drop_words
 from unroll.objectives import Classification, weigh_classes
 from unroll.outputs import count_parameters
-from unroll.text_params import TextParams, read_text_params
+from unroll.text_params import ArchitectureParams, TextParams, read_text_params
 from unroll.tokens import load_tokens
 from unroll.tracking import start_training_run
 from unroll.training import Options, train_model
@@ -34,7 +35,7 @@ def main() -> None:
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     train, val = splits["train"], splits["val"]
     config = ModelConfig(
-        **params.model.model_dump(),
+        **params.model.model_dump(include=set(ArchitectureParams.model_fields)),
         vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
         classes=len(read_json(MODELS / "labels.json")),
     )
@@ -48,13 +49,16 @@ def main() -> None:
 
     with start_training_run(params, splits) as run:
         started = time.perf_counter()
-        training = train_model(model, train, val, params.train, objective, run.log_epoch, options)
+        training = train_model(
+            model, train, val, params.train, objective, lambda epoch, outputs: run.log_epoch(epoch), options
+        )
         seconds = time.perf_counter() - started
         save_weights(training, MODELS / "model.safetensors")
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.labels)
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
         write_history(training, METRICS / "plots" / "history.csv")
-        summary = summarize(training, count_parameters(model))
+        coverage = read_json(METRICS / "vectors.json")["coverage"]
+        summary = summarize(training, count_parameters(model)) | {"vector_coverage": coverage}
         write_json(METRICS / "train.json", summary)
         run.finish(params, val, summary, seconds)
     print(f"train: {config.cell} {describe_training(training, summary, seconds)}")
@@ -65,6 +69,7 @@ def choose_options(params: TextParams, pretrained: bool) -> Options:
     return Options(
         augment=lambda ids: drop_words(ids, params.train.word_dropout),
         embedding_rate=params.train.embedding_rate if pretrained else 1.0,
+        frozen_epochs=math.inf if params.model.freeze_embeddings is True else params.model.freeze_embeddings,
     )
 
 
