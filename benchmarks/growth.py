@@ -57,7 +57,6 @@ def measure_growth(rows: list[int]) -> list[StageCost]:
 
 def prepare_pipeline(folder: Path, rows: int) -> None:
     """Make a folder in which the stages find a table of so many rows, and otherwise the default parameters."""
-    shutil.copytree(ROOT / "data" / "stopwords", folder / "data" / "stopwords")
     table = folder / "headlines.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(itertools.chain([("title", "label")], make_headlines(rows)))

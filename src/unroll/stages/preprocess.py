@@ -20,7 +20,7 @@ from unroll.text_columns import clean_texts
 from unroll.text_params import PreprocessParams, read_text_params
 
 RAW = Path("data/raw")
-STOP_WORDS = Path("data/stopwords")
+STOP_WORDS = Path(__file__).parents[1] / "stopwords"
 CLEAN = Path("data/clean/rows.parquet")
 # part: "all", "train" or "test"; row: the number of the row in its raw file, from 1.
 # context: more text of the row, which only pretraining reads.
