@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test bench bench-quick browser lint ui lock
+.PHONY: help setup repro repro-all test bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
@@ -28,6 +28,9 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 repro: setup  ## run the pipeline where something changed, then print the test metrics
 	dvc repro
 	@unroll metrics
+
+repro-all: setup  ## run the pipelines under pipelines/ too, all on what comes with the repository
+	dvc repro --all-pipelines
 
 test: setup browser  ## run every test
 	python -m pytest

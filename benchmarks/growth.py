@@ -3,7 +3,6 @@
 import csv
 import itertools
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator

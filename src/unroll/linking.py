@@ -18,7 +18,7 @@ from unroll.metric_names import name_epoch
 from unroll.origin import EXPERIMENTS
 from unroll.params import PipelineParams, flatten_params
 from unroll.runs import DESCRIPTION, RESTORED, end_run, log_metrics, make_metrics
-from unroll.store import Store, require_store
+from unroll.store import Store, connect, require_store
 from unroll.tracking import METRICS, MODEL_MD5, MODELS, create_training, log_training
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
@@ -65,6 +65,24 @@ def log_evaluation(store: Store, params: PipelineParams, splits: dict[str, Examp
         _add_experiment_name(store, run_id)
         _describe(store, run_id, f"{params.model.cell} on {params.data.dataset}: {evaluation.summary}")
         store.client.set_tag(run_id, TEST_MD5, compute_hash(METRICS / "test.json", "md5"))
+
+
+def log_scores(
+    params: PipelineParams,
+    splits: dict[str, Examples],
+    summary: str,
+    scores: dict[str, float],
+    figures: "dict[str, Figure]",
+) -> None:
+    """Log an evaluation that comes to a few scores, those of metrics/test.json; do nothing if tracking is off.
+
+    Raises:
+        InputError: the store cannot be used.
+    """
+    if params.tracking.enabled:
+        metrics = {f"test/{name}": round(value, 6) for name, value in scores.items()}
+        store = connect(params.tracking.experiment)
+        log_evaluation(store, params, splits, Evaluation(summary, metrics, ["test.json"], figures))
 
 
 def choose_run(runs: "list[MlflowRun]", params: dict[str, str], test_md5: str, name: str | None) -> "MlflowRun | None":

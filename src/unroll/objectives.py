@@ -36,9 +36,11 @@ class Classification:
         return cross_entropy(outputs.flatten(end_dim=-2), targets.flatten(), weight=weights)
 
     def compute_scores(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        predicted, labels = outputs.argmax(dim=-1).flatten().numpy(), targets.flatten().numpy()
-        macro_f1 = compute_macro_f1(labels, predicted, outputs.shape[-1])
-        return {"accuracy": float((predicted == labels).mean()), "macro_f1": macro_f1}
+        predicted, labels = outputs.argmax(dim=-1).numpy(), targets.numpy()
+        scores = {"accuracy": float((predicted == labels).mean())}
+        if outputs.ndim == 2:  # of steps, a class may be that of none
+            scores["macro_f1"] = compute_macro_f1(labels, predicted, outputs.shape[-1])
+        return scores
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 
 def draw_learning_curves(history: pd.DataFrame) -> Figure:
-    """Draw losses, and beside them validation macro-F1, over epochs; the epoch that was kept is marked.
+    """Draw losses, and beside them the main validation score, over epochs; the epoch that was kept is marked.
 
     history: one row for each epoch, the columns of metrics/plots/history.csv.
     """
@@ -17,8 +17,10 @@ def draw_learning_curves(history: pd.DataFrame) -> Figure:
     best = history["epoch"][history["val_loss"].idxmin()]
     losses.plot(history["epoch"], history["train_loss"], ".-", label="training")
     losses.plot(history["epoch"], history["val_loss"], ".-", label="validation")
-    scores.plot(history["epoch"], history["val_macro_f1"], ".-", color="C1", label="validation")
-    for axes, name in ((losses, "loss"), (scores, "macro-F1")):
+    main_score = [name for name in history if name.startswith("val_")][-1]
+    scores.plot(history["epoch"], history[main_score], ".-", color="C1", label="validation")
+    title = main_score.removeprefix("val_").replace("macro_f1", "macro-F1").replace("rmse", "RMSE")
+    for axes, name in ((losses, "loss"), (scores, title)):
         axes.axvline(best, color="grey", linestyle=":", label=f"epoch {best}, kept")
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)

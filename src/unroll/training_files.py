@@ -39,5 +39,5 @@ def describe_training(training: Training, summary: dict[str, int | float], secon
     best, (name, value) = training.best, training.best.val_score
     return (
         f"of {summary['parameters']:,} parameters, {len(training.history)} epochs in {seconds:.0f} s; "
-        f"best epoch {best.epoch}: val loss {best.val_loss:.4f}, {name.replace('_', '-')} {value:.4f}"
+        f"best epoch {best.epoch}: val loss {best.val_loss:.4f}, {name.replace('_f1', '-F1')} {value:.4f}"
     )

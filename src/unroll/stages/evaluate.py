@@ -11,12 +11,13 @@ from unroll.bootstrap import bootstrap_macro_f1
 from unroll.checkpoint import load_config
 from unroll.devices import choose_device, make_repeatable
 from unroll.errors import InputError, run_stage
-from unroll.files import read_json, replace_when_done, write_json
+from unroll.files import read_json, write_json
 from unroll.linking import Evaluation, log_evaluation
 from unroll.metric_names import name_scores
 from unroll.model import load_model
 from unroll.outputs import compute_probabilities
 from unroll.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
+from unroll.score_tables import tabulate_classes, tabulate_predictions, write_table
 from unroll.scores import compute_class_scores, compute_reliability, compute_scores, count_confusions
 from unroll.store import connect
 from unroll.text_params import read_text_params
@@ -108,23 +109,6 @@ def list_mistakes(
     )
     wrong = table[predicted != labels]
     return wrong.sort_values(["confidence", "text"], ascending=[False, True]).head(count).reset_index(drop=True)
-
-
-def tabulate_classes(per_class: dict) -> pd.DataFrame:
-    """Return a row for each class."""
-    return pd.DataFrame.from_dict(per_class["classes"], orient="index").rename_axis("class").reset_index()
-
-
-def tabulate_predictions(labels: np.ndarray, predicted: np.ndarray, class_names: list[str]) -> pd.DataFrame:
-    """Return the actual and the predicted class of each row, of which DVC makes the confusion matrix."""
-    names = np.array(class_names, dtype=object)
-    return pd.DataFrame({"actual": names[labels], "predicted": names[predicted]})
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, with the same bytes for the same content."""
-    with replace_when_done(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
 
 
 if __name__ == "__main__":

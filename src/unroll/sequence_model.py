@@ -1,0 +1,95 @@
+"""The model of real-valued sequences: RNN, GRU or LSTM → pooling over time, or none → linear head."""
+
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from unroll.encoder import Pooling, RecurrentEncoder, State
+from unroll.errors import InputError
+from unroll.files import read_json
+from unroll.params import Count
+from unroll.sequence_params import FeatureModelParams
+
+
+class SequenceConfig(FeatureModelParams):
+    """What is needed to build the model again, and to make its logits probabilities, if they are logits."""
+
+    input_size: Count
+    outputs: Count
+    temperature: float = 1.0
+
+
+class SequenceModel(nn.Module):
+    """Sequences to logits or values: one for each sequence, or without pooling one for each step."""
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__()
+        self.encoder = RecurrentEncoder(config.input_size, config, config.unrolled)
+        size = self.encoder.output_size
+        self.pooling = None if config.pooling == "none" else Pooling(config.pooling, size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(size, config.outputs)
+
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features `[batch, time, features]` to `[batch, outputs]`, or without pooling `[batch, time, outputs]`."""
+        states, final = self.encoder(features, lengths)
+        return self.head(self.dropout(self.pooling(states, final, lengths) if self.pooling else states))
+
+    def resume(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Read on from where a state was left; return the outputs for each step and the last state.
+
+        Only a model without pooling that reads in one direction can.
+        """
+        states, state = self.encoder.resume(features, state)
+        return self.head(self.dropout(states)), state
+
+
+def load_sequence_model(folder: Path) -> tuple[SequenceModel, SequenceConfig]:
+    """Read models/ for evaluation.
+
+    Raises:
+        InputError: a file is missing or damaged, or the files do not belong together.
+    """
+    config_path, path = folder / "config.json", folder / "model.safetensors"
+    try:
+        config = SequenceConfig.model_validate(read_json(config_path))
+    except ValidationError as error:
+        raise InputError(f"{config_path} is not what training writes: {error}") from None
+    model = SequenceModel(config)
+    try:
+        model.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
+    except SafetensorError as error:
+        raise InputError(f"{path} holds no weights: {error}") from None
+    except RuntimeError:
+        raise InputError(f"{path} does not fit config.json beside it: expected the files of one training") from None
+    return model.eval(), config
+
+
+def check_directions(config: FeatureModelParams, carry_state: bool) -> None:
+    """Raise InputError for a model that would read what it is to forecast, or that cannot be resumed."""
+    if carry_state and config.bidirectional:
+        raise InputError(
+            "model.bidirectional = True: a state can be carried on in one direction only, so expected false, or "
+            "train.carry_state = false"
+        )
+
+
+def free_run(model: SequenceModel, features: Tensor, steps: int) -> Tensor:
+    """Let a forecast go on by itself: read `[batch, time, features]`, then feed each output back as the next input.
+
+    Returns:
+        The outputs from that of the last input on, `[batch, steps, features]`.
+    """
+    outputs = []
+    with torch.no_grad():
+        predicted, state = model.resume(features, None)
+        for _ in range(steps):
+            outputs.append(predicted[:, -1:])
+            predicted, state = model.resume(outputs[-1], state)
+    return torch.cat(outputs, dim=1)

@@ -1,0 +1,47 @@
+"""models/ and data/sequences/ → metrics/test.json: what the model answers, and since which epoch it is right."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from unroll.devices import make_repeatable
+from unroll.errors import run_stage
+from unroll.files import read_json, write_json
+from unroll.linking import log_scores
+from unroll.outputs import compute_outputs
+from unroll.plots import draw_learning_curves
+from unroll.sequence_model import load_sequence_model
+from unroll.sequence_params import read_sequence_params
+from unroll.sequences import NAMES, load_sequences
+
+SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
+
+
+def main() -> None:
+    params = read_sequence_params()
+    make_repeatable(params.train.threads, torch.device("cpu"))
+    model, _ = load_sequence_model(MODELS)
+    letters = read_json(MODELS / "labels.json")
+    splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
+    predicted = compute_outputs(model, splits["test"], 1).argmax(dim=2)[0].tolist()
+    answer = "".join(letters[number] for number in predicted)
+    history = pd.read_csv(METRICS / "plots" / "history.csv")
+
+    right = sum(a == b for a, b in zip(answer, params.data.target, strict=True))
+    scores = {"accuracy": right / len(answer), "epochs_until_right": count_epochs(history)}
+    write_json(METRICS / "test.json", scores)
+    summary = f"{params.data.input} → **{answer}**, {right} of {len(answer)} letters right"
+    figures = {"learning_curves.png": draw_learning_curves(history)}
+    log_scores(params, splits, summary, scores, figures)
+    print(f"evaluate: {params.data.input} → {answer}, {right} of {len(answer)} letters right")
+
+
+def count_epochs(history: pd.DataFrame) -> int:
+    """Return the first epoch after which all letters were right, or 0 if there was none."""
+    right = history["epoch"][history["val_accuracy"] == 1]
+    return int(right.min()) if len(right) else 0
+
+
+if __name__ == "__main__":
+    run_stage(main)

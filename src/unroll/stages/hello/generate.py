@@ -1,0 +1,31 @@
+"""data.input and data.target → data/sequences/ and models/labels.json: two words as one-hot letters and as numbers."""
+
+from pathlib import Path
+
+import numpy as np
+
+from unroll.errors import run_stage
+from unroll.files import write_json
+from unroll.sequence_params import read_sequence_params
+from unroll.sequences import NAMES, Sequences, save_sequences
+
+SEQUENCES, MODELS = Path("data/sequences"), Path("models")
+
+
+def main() -> None:
+    data = read_sequence_params().data
+    letters = sorted(set(data.input + data.target))
+    for name in NAMES:  # there is one pair of words to learn: by heart
+        save_sequences(spell(data.input, data.target, letters), SEQUENCES, name)
+    write_json(MODELS / "labels.json", letters)
+    print(f"generate: {data.input} → {data.target}, {len(letters)} letters")
+
+
+def spell(word: str, target: str, letters: list[str]) -> Sequences:
+    """Return a word as one-hot letters, `[1, time, letters]`, and as targets the numbers of another's, `[1, time]`."""
+    ids, targets = (np.array([[letters.index(letter) for letter in text]]) for text in (word, target))
+    return Sequences(np.eye(len(letters), dtype=np.float32)[ids], targets)
+
+
+if __name__ == "__main__":
+    run_stage(main)

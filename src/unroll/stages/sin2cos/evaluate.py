@@ -1,0 +1,48 @@
+"""models/ and data/sequences/ → metrics/test.json, and pictures of the fit, also as training went on."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from unroll.devices import make_repeatable
+from unroll.errors import run_stage
+from unroll.files import write_json
+from unroll.linking import log_scores
+from unroll.outputs import compute_outputs, resume_outputs
+from unroll.sequence_model import load_sequence_model
+from unroll.sequence_params import read_sequence_params
+from unroll.sequence_plots import draw_fits, save_figure
+from unroll.sequences import NAMES, Sequences, load_sequences
+
+SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
+
+
+def main() -> None:
+    params = read_sequence_params()
+    make_repeatable(params.train.threads, torch.device("cpu"))
+    model, _ = load_sequence_model(MODELS)
+    splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
+    test = splits["test"]
+    if params.carry_state:  # it is read from the start, so that the first test window has a state to go on from
+        whole = Sequences(
+            *(np.concatenate([getattr(s, name) for s in splits.values()]) for name in ("features", "targets"))
+        )
+        outputs = resume_outputs(model, whole, None)[-len(test) :]
+    else:
+        outputs = compute_outputs(model, test, params.train.batch_size)
+
+    mse = float(np.mean((outputs.numpy().astype(np.float64) - test.targets) ** 2))
+    scores = {"mse": mse, "rmse": mse**0.5}
+    write_json(METRICS / "test.json", scores)
+    fits = pd.read_csv(METRICS / "plots" / "fits.csv")
+    figure = draw_fits(fits, np.array(splits["val"].targets).ravel())
+    save_figure(figure, METRICS / "plots" / "fits.png")
+    summary = f"mean squared error **{mse:.5f}** over the last {len(test)} windows"
+    log_scores(params, splits, summary, scores, {"fits.png": figure})
+    print(f"evaluate: mean squared error {mse:.5f} over the last {len(test)} windows")
+
+
+if __name__ == "__main__":
+    run_stage(main)

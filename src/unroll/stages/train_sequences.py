@@ -1,0 +1,76 @@
+"""data/sequences/ → model.safetensors and config.json in models/, metrics/train.json."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unroll.calibration import fit_temperature
+from unroll.devices import check_precision, choose_device, make_repeatable
+from unroll.errors import run_stage
+from unroll.files import write_json
+from unroll.objectives import Classification, Regression
+from unroll.outputs import count_parameters
+from unroll.sequence_model import SequenceConfig, SequenceModel, check_directions
+from unroll.sequence_params import SequenceParams, read_sequence_params
+from unroll.sequences import NAMES, Sequences, load_sequences
+from unroll.tracking import start_training_run
+from unroll.training import Epoch, Options, train_model
+from unroll.training_files import describe_training, save_weights, summarize, write_history
+
+SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
+
+
+def main() -> None:
+    train_sequences(read_sequence_params())
+
+
+def train_sequences(
+    params: SequenceParams, note: Callable[[Epoch, Tensor], None] = lambda epoch, outputs: None
+) -> None:
+    """Train, and write what a training leaves; `note` gets each epoch and its outputs for the validation split."""
+    device = choose_device(params.train.device)
+    check_precision(params.train.precision, device)
+    check_directions(params.model, params.carry_state)
+    make_repeatable(params.train.threads, device)
+    torch.manual_seed(params.train.seed)
+    splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
+    train, val = splits["train"], splits["val"]
+    config = configure(params, train)
+    model = SequenceModel(config).to(device)
+    is_classifier = train.targets.dtype == np.int64
+    objective = Classification() if is_classifier else Regression()
+    options = Options(carry_state=params.carry_state)
+
+    with start_training_run(params, splits) as run:
+
+        def on_epoch(epoch: Epoch, outputs: Tensor) -> None:
+            run.log_epoch(epoch)
+            note(epoch, outputs)
+
+        started = time.perf_counter()
+        training = train_model(model, train, val, params.train, objective, on_epoch, options)
+        seconds = time.perf_counter() - started
+        save_weights(training, MODELS / "model.safetensors")
+        scaled = is_classifier and config.pooling != "none"
+        temperature = fit_temperature(training.val_outputs.double().numpy(), val.targets) if scaled else 1.0
+        write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
+        write_history(training, METRICS / "plots" / "history.csv")
+        summary = summarize(training, count_parameters(model))
+        write_json(METRICS / "train.json", summary)
+        run.finish(params, val, summary, seconds)
+    print(f"train: {config.cell} {describe_training(training, summary, seconds)}")
+
+
+def configure(params: SequenceParams, train: Sequences) -> SequenceConfig:
+    """Return the configuration of a model for these sequences."""
+    is_classifier = train.targets.dtype == np.int64
+    outputs = int(train.targets.max()) + 1 if is_classifier else train.targets.shape[-1]
+    return SequenceConfig(**params.model.model_dump(), input_size=train.features.shape[-1], outputs=outputs)
+
+
+if __name__ == "__main__":
+    run_stage(main)
