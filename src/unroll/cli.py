@@ -97,7 +97,12 @@ def metrics(folder: Annotated[Path, typer.Argument(help="Folder of the metrics f
 
     from unroll.files import read_json
 
-    scores, per_class = read_json(folder / "test.json"), read_json(folder / "per_class.json")
+    scores, per_class_file = read_json(folder / "test.json"), folder / "per_class.json"
+    if not per_class_file.is_file() and "macro_f1" not in scores:  # no classification
+        for name, value in scores.items():
+            print(f"{name} {value:.6g}")
+        return
+    per_class = read_json(per_class_file)
     rows = sum(values["support"] for values in per_class["classes"].values())
     names = {"accuracy": "accuracy", "log_loss": "log loss", "calibration_error": "calibration error"}
     summary = ", ".join(f"{name} {scores[key]:.4f}" for key, name in names.items())
@@ -119,12 +124,15 @@ def metrics(folder: Annotated[Path, typer.Argument(help="Folder of the metrics f
 def runs(format: FormatOption = Format.TABLE) -> None:
     """List branches and DVC experiments beside their MLflow runs; fail if the two tell different metrics."""
     from unroll.overview import MISMATCH, list_rows
+    from unroll.pipelines import read_pipeline_params
     from unroll.records import list_records
     from unroll.store import connect
-    from unroll.text_params import read_text_params
 
-    rows = list_rows(connect(read_text_params().tracking.experiment), list_records())
-    columns = ["kind", "name", "cell", "git_macro_f1", "mlflow_macro_f1", "state", "run_id"]
+    params = read_pipeline_params()
+    metric = params.main_metrics[0]
+    rows = list_rows(connect(params.tracking.experiment), list_records(), metric)
+    name = metric.removeprefix("test/")
+    columns = ["kind", "name", "cell", f"git_{name}", f"mlflow_{name}", "state", "run_id"]
     digits = 6 if format is Format.CSV else 4
     cells = []
     for row in rows:
@@ -140,10 +148,10 @@ def runs(format: FormatOption = Format.TABLE) -> None:
 @app.command()
 def compare(
     by: Annotated[list[str], typer.Option(help="Parameter to compare by; may be repeated.")] = ("model.cell",),
-    metric: Annotated[list[str], typer.Option(help="Metric, as MLflow names it; may be repeated.")] = (
-        "test/macro_f1",
-        "test/log_loss",
-    ),
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Metric, as MLflow names it; may be repeated. By default the main ones.", show_default=False),
+    ] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Take only results with this parameter; may be repeated."),
@@ -170,10 +178,15 @@ def compare(
     """
     from unroll.comparison_report import Question, print_comparison
     from unroll.params import flatten_params
-    from unroll.text_params import read_text_params
+    from unroll.pipelines import read_pipeline_params
 
-    params = read_text_params()
-    question = Question(by, metric, _read_conditions(where or []), tuple(against.split(",")) if against else ())
+    params = read_pipeline_params()
+    question = Question(
+        by,
+        metric or list(params.main_metrics),
+        _read_conditions(where or []),
+        tuple(against.split(",")) if against else (),
+    )
     present = {name: str(value) for name, value in flatten_params(params).items()}
     print_comparison(_collect_results(source, params.tracking), question, present, format)
 
@@ -182,12 +195,13 @@ def compare(
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000) -> None:
     """Serve the MLflow UI on localhost and open it, or open the server that MLFLOW_TRACKING_URI names."""
     from unroll.files import find_root
+    from unroll.pipelines import read_pipeline_params
     from unroll.store import connect, find_artifact_folder, is_server
-    from unroll.text_params import read_text_params
     from unroll.ui import describe_page, open_browser, serve_pages
 
-    store = connect(read_text_params().tracking.experiment)
-    page = describe_page(store)
+    params = read_pipeline_params()
+    store = connect(params.tracking.experiment)
+    page = describe_page(store, params.page_metrics)
 
     def announce(address: str) -> None:
         print(f"MLflow UI: {address}{page}", flush=True)

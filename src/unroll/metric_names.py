@@ -32,12 +32,12 @@ def name_scores(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str
     """Name metrics/test.json and metrics/per_class.json, rounded as they are there.
 
     `test/macro_f1`, …; `test/macro_precision`, `test/weighted_f1`, …; `test/World/f1`, … The support of a class is
-    a fact of the data, and the same for every model.
+    a fact of the data, and the same for every model. per_class: empty for what is no classification.
     """
     named = {f"test/{name}": value for name, value in scores.items()}
-    for average in ("macro", "weighted"):
+    for average in per_class.keys() & {"macro", "weighted"}:
         named |= {f"test/{average}_{name}": value for name, value in per_class[average].items()}
-    for class_name, values in per_class["classes"].items():
+    for class_name, values in per_class.get("classes", {}).items():
         named |= {f"test/{_allow(class_name)}/{name}": value for name, value in values.items() if name != "support"}
     return {name: round(value, 6) for name, value in named.items()}
 

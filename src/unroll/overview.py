@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 MISMATCH = "mismatch"
-MAIN_METRIC = "test/macro_f1"
 
 
 @dataclass(frozen=True)
@@ -25,23 +24,27 @@ class Row:
     kind: str  # branch, experiment, baseline, or "run" for what only MLflow knows
     name: str
     cell: str
-    git: float  # test macro-F1 as Git has it
+    git: float  # the main metric as Git has it
     mlflow: float  # and as MLflow has it
     state: str
     run_id: str
     differences: tuple[str, ...] = ()
 
 
-def list_rows(store: Store, records: list[Record]) -> list[Row]:
+def list_rows(store: Store, records: list[Record], metric: str) -> list[Row]:
     """Return a row for each record, in their order, and one for each run that belongs to none of them.
+
+    metric: which is shown, by its name in MLflow; all are compared.
 
     A baseline's run is a row of its own: it belongs to all records that have this baseline.
     """
     runs = list_runs(store)
-    rows = [_pair(record, runs) for record in records]
+    rows = [_pair(record, runs, metric) for record in records]
     paired = {row.run_id for row in rows}
     rest = [run for run in runs if run.info.run_id not in paired]
-    return rows + [_pair_baseline(run, records) if is_baseline(run) else _describe_run(run) for run in rest]
+    return rows + [
+        _pair_baseline(run, records, metric) if is_baseline(run) else _describe_run(run, metric) for run in rest
+    ]
 
 
 def find_run(record: Record, runs: "list[MlflowRun]") -> "MlflowRun | None":
@@ -50,24 +53,24 @@ def find_run(record: Record, runs: "list[MlflowRun]") -> "MlflowRun | None":
     return choose_run(same_model, ignore_tracking(record.params), record.test_md5, record.name)
 
 
-def _pair(record: Record, runs: "list[MlflowRun]") -> Row:
+def _pair(record: Record, runs: "list[MlflowRun]", metric: str) -> Row:
     cell = record.params.get("model.cell", "")
-    git = record.metrics.get(MAIN_METRIC, math.nan)
+    git = record.metrics.get(metric, math.nan)
     run = find_run(record, runs)
     if not run:
         return Row(record.kind, record.name, cell, git, math.nan, "no run" if record.model_md5 else "no model", "")
     differences = tuple(_compare(record.metrics, run.data.metrics))
     state = MISMATCH if differences else run.info.status.lower()
-    mlflow = run.data.metrics.get(MAIN_METRIC, math.nan)
+    mlflow = run.data.metrics.get(metric, math.nan)
     return Row(record.kind, record.name, cell, git, mlflow, state, run.info.run_id, differences)
 
 
-def _pair_baseline(run: "MlflowRun", records: list[Record]) -> Row:
+def _pair_baseline(run: "MlflowRun", records: list[Record], metric: str) -> Row:
     of_git = (record.baseline for record in records if find_baseline([run], record.params, record.baseline_md5))
-    row, git = _describe_run(run), next(filter(None, of_git), {})
+    row, git = _describe_run(run, metric), next(filter(None, of_git), {})
     differences = tuple(_compare(git, run.data.metrics))
     state = MISMATCH if differences else row.state
-    return replace(row, kind="baseline", git=git.get(MAIN_METRIC, math.nan), state=state, differences=differences)
+    return replace(row, kind="baseline", git=git.get(metric, math.nan), state=state, differences=differences)
 
 
 def _compare(git: dict[str, float], mlflow: dict[str, float]) -> list[str]:
@@ -79,7 +82,7 @@ def _compare(git: dict[str, float], mlflow: dict[str, float]) -> list[str]:
     ]
 
 
-def _describe_run(run: "MlflowRun") -> Row:
-    value = run.data.metrics.get(MAIN_METRIC, math.nan)
+def _describe_run(run: "MlflowRun", metric: str) -> Row:
+    value = run.data.metrics.get(metric, math.nan)
     cell, name = run.data.params.get("model.cell", ""), run.info.run_name or ""
     return Row("run", name, cell, math.nan, value, run.info.status.lower(), run.info.run_id)

@@ -74,6 +74,16 @@ class PipelineParams(Section):
         """The name under which MLflow registers models; without one, it only keeps their files."""
         return None
 
+    @property
+    def main_metrics(self) -> tuple[str, ...]:
+        """The metrics that results are compared by, as MLflow names them, the most important first."""
+        raise NotImplementedError
+
+    @property
+    def page_metrics(self) -> tuple[str, ...]:
+        """The metrics that MLflow's page of runs shows."""
+        return self.main_metrics
+
 
 P = TypeVar("P", bound=PipelineParams)
 

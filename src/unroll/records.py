@@ -10,7 +10,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from unroll.metric_names import name_baseline, name_scores, name_training
 from unroll.params import flatten_params
-from unroll.text_params import TextParams
+from unroll.pipelines import choose_schema
 
 EXPERIMENT_REFS = "refs/exps/"  # where DVC keeps the commits of experiments: refs/exps/BA/SELINE/NAME
 # DVC's own: its queue, its run cache, and what it was doing last.
@@ -46,7 +46,7 @@ def read_record(ref: str) -> Record:
     outputs = {out["path"]: out.get("md5", "") for stage in lock.values() for out in stage.get("outs", [])}
     scores, per_class, summary = (_read_json(ref, f"metrics/{name}.json") for name in ("test", "per_class", "train"))
     linear, linear_per_class = (_read_json(ref, f"metrics/{name}.json") for name in ("baseline", "baseline_per_class"))
-    is_whole = "macro_f1" in scores and "classes" in per_class and "best_epoch" in summary
+    is_whole = bool(scores) and "best_epoch" in summary and (not per_class or "classes" in per_class)
     has_baseline = "parameters" in linear and "classes" in linear_per_class
     return Record(
         name=ref.split("/", 4)[4] if ref.startswith(EXPERIMENT_REFS) else ref.removeprefix("refs/heads/"),
@@ -65,7 +65,9 @@ def read_record(ref: str) -> Record:
 def _flatten(params: dict[str, Any]) -> dict[str, str]:
     """Return `{"model.cell": "gru", …}`, as MLflow holds them; the parameters of an old commit, as they stand there."""
     try:
-        return {name: str(value) for name, value in flatten_params(TextParams.model_validate(params)).items()}
+        return {
+            name: str(value) for name, value in flatten_params(choose_schema(params).model_validate(params)).items()
+        }
     except ValidationError:
         pass
     return {

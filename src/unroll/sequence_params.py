@@ -100,10 +100,18 @@ class PictureParams(SequenceParams):
     model: PictureModelParams
     evaluate: EvaluateParams
 
+    @property
+    def main_metrics(self) -> tuple[str, ...]:
+        return "test/accuracy", "test/log_loss"
+
 
 class SineParams(SequenceParams):
     data: SineData
     model: StepModelParams
+
+    @property
+    def main_metrics(self) -> tuple[str, ...]:
+        return "test/free_run_rmse", "test/one_step_rmse"
 
 
 class Sin2CosParams(SequenceParams):
@@ -115,10 +123,18 @@ class Sin2CosParams(SequenceParams):
     def carry_state(self) -> bool:
         return self.train.carry_state
 
+    @property
+    def main_metrics(self) -> tuple[str, ...]:
+        return ("test/mse",)
+
 
 class HelloParams(SequenceParams):
     data: HelloData
     model: StepModelParams
+
+    @property
+    def main_metrics(self) -> tuple[str, ...]:
+        return "test/accuracy", "test/epochs_until_right"
 
 
 SCHEMAS = {
@@ -139,6 +155,6 @@ def read_sequence_params(path: Path = Path("params.yaml")) -> SequenceParams:
     values = read_yaml(path)
     data = values.get("data") if isinstance(values, dict) else None
     dataset = data.get("dataset") if isinstance(data, dict) else None
-    if dataset not in SCHEMAS:
+    if not isinstance(dataset, str) or dataset not in SCHEMAS:
         raise InputError(f"{path}: data.dataset = {dataset!r}: expected one of {', '.join(SCHEMAS)}")
     return check_params(values, SCHEMAS[dataset], path)

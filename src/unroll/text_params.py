@@ -144,6 +144,14 @@ class TextParams(PipelineParams):
     def registered_model(self) -> str:
         return self.tracking.registered_model
 
+    @property
+    def main_metrics(self) -> tuple[str, ...]:
+        return "test/macro_f1", "test/log_loss"
+
+    @property
+    def page_metrics(self) -> tuple[str, ...]:
+        return "test/macro_f1", "test/accuracy", "best/val_macro_f1"
+
 
 def read_text_params(path: Path = Path("params.yaml")) -> TextParams:
     """Read and check the parameters of a pipeline of texts.

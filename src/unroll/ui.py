@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode
@@ -19,18 +19,16 @@ from unroll.errors import InputError
 from unroll.store import Store
 
 VIEW = "unroll"
+METRICS = "metrics"
 COLUMNS = {  # MLflow's name of a column → its width in pixels; in this order
     "attributes.`Run Name`": 170,
     "runDateAndNestInfo": 130,
     "params.`model.cell`": 90,
-    "metrics.`test/macro_f1`": 130,
-    "metrics.`test/accuracy`": 130,
-    "metrics.`best/val_macro_f1`": 150,
+    METRICS: 150,  # one for each metric that is shown
     "params.`train.seed`": 100,
     "duration": 90,
     "attributes.`Dataset`": 300,
 }
-ORDER = "metrics.`test/macro_f1`"
 # The server's jobs are for language models; its news are about itself. Its errors are printed.
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
 
@@ -71,9 +69,12 @@ def open_browser(address: str) -> None:
         webbrowser.open(address)
 
 
-def describe_page(store: Store) -> str:
-    """Return the path of the page that lists the experiment's runs, and save the view that it opens with."""
-    return f"/#/experiments/{store.experiment_id}/runs?{_save_view(store)}"
+def describe_page(store: Store, metrics: Sequence[str]) -> str:
+    """Return the path of the page that lists the experiment's runs, and save the view that it opens with.
+
+    metrics: those that it shows, as MLflow names them; it is ordered by the first.
+    """
+    return f"/#/experiments/{store.experiment_id}/runs?{_save_view(store, metrics)}"
 
 
 def _check_port_is_free(port: int) -> None:
@@ -94,17 +95,19 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _save_view(store: Store) -> str:
+def _save_view(store: Store, metrics: Sequence[str]) -> str:
     """Save the columns and their order as a view of the experiment; return what a page's address needs to open it.
 
     MLflow's pages keep the views that people share as tags of the experiment; this is one of them.
     """
+    shown = [f"metrics.`{name}`" for name in metrics]
+    columns = [column for name in COLUMNS for column in (shown if name == METRICS else [name])]
     state = {
-        "orderByKey": ORDER,
-        "orderByAsc": False,
-        "selectedColumns": [name for name in COLUMNS if "`" in name],  # the others are always there
-        "columnOrder": list(COLUMNS),
-        "columnWidths": COLUMNS,
+        "orderByKey": shown[0],
+        "orderByAsc": "mse" in metrics[0],  # of errors, the smallest first
+        "selectedColumns": [name for name in columns if "`" in name],  # the others are always there
+        "columnOrder": columns,
+        "columnWidths": {name: COLUMNS.get(name, COLUMNS[METRICS]) for name in columns},
     }
     now = int(time.time() * 1000)
     view = {"name": "cells and scores", "createdAt": now, "updatedAt": now, "state": json.dumps(state)}

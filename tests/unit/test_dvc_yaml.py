@@ -1,6 +1,7 @@
 """dvc.yaml names everything that a stage depends on."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -8,23 +9,46 @@ from ruamel.yaml import YAML
 from imports import PACKAGE, find_modules
 
 ROOT = Path(__file__).parents[2]
-STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-NAMES = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
+TEXT = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
+PIPELINES = {  # folder → its stages
+    ".": TEXT,
+    "pipelines/imdb": TEXT,
+    "pipelines/mnist": ["download", "split", "train", "evaluate"],
+    "pipelines/sine": ["generate", "train", "evaluate"],
+    "pipelines/sin2cos": ["generate", "train", "evaluate"],
+    "pipelines/hello": ["generate", "train", "evaluate"],
+}
+EACH_STAGE = [(folder, stage) for folder, stages in PIPELINES.items() for stage in stages]
 
 
-def test_the_stages_are_those_of_the_package() -> None:
-    assert list(STAGES) == NAMES
-    files = {path.stem for path in (PACKAGE / "stages").glob("*.py")} - {"__init__"}
-    assert files == set(NAMES)
-    for name, stage in STAGES.items():
-        assert stage["cmd"] == f"PYTHONPATH=src python -m unroll.stages.{name}"
+def read_stages(folder: str) -> dict[str, Any]:
+    return YAML(typ="safe").load(ROOT / folder / "dvc.yaml")["stages"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_stage_depends_on_every_module_that_it_imports_and_no_other(name: str) -> None:
-    imported = {str(path.relative_to(ROOT)) for path in find_modules(PACKAGE / "stages" / f"{name}.py")}
-    listed = {path for path in STAGES[name]["deps"] if path.endswith(".py")}
-    assert listed == imported
+def find_module(folder: str, stage: str) -> Path:
+    """Return the file of the stage's module, which its command names."""
+    module = read_stages(folder)[stage]["cmd"].split()[-1]
+    return PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+
+
+def test_every_pipeline_is_here() -> None:
+    assert {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("pipelines/*/dvc.yaml")} | {"."} == set(PIPELINES)
+    modules = {find_module(*stage) for stage in EACH_STAGE}
+    assert modules == set((PACKAGE / "stages").rglob("*.py")) - set((PACKAGE / "stages").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("folder", PIPELINES)
+def test_stages_run_the_code_of_their_checkout(folder: str) -> None:
+    assert list(read_stages(folder)) == PIPELINES[folder]
+    source = "src" if folder == "." else "../../src"
+    for stage in read_stages(folder).values():
+        assert stage["cmd"].startswith(f"PYTHONPATH={source} python -m unroll.stages.")
+
+
+@pytest.mark.parametrize(("folder", "stage"), EACH_STAGE)
+def test_a_stage_depends_on_every_module_that_it_imports_and_no_other(folder: str, stage: str) -> None:
+    listed = [ROOT / folder / path for path in read_stages(folder)[stage]["deps"] if path.endswith(".py")]
+    assert {path.resolve() for path in listed} == find_modules(find_module(folder, stage))
 
 
 def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
@@ -36,28 +60,30 @@ def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
     assert {path.name for path in find_modules(module)} == {"stage.py", "tables.py", "files.py", "errors.py"}
 
 
-def test_what_one_stage_writes_is_what_the_next_ones_read() -> None:
-    written = set()
-    for stage in STAGES.values():
+@pytest.mark.parametrize("folder", PIPELINES)
+def test_what_one_stage_writes_is_what_the_next_ones_read(folder: str) -> None:
+    written, stages = set(), read_stages(folder)
+    for stage in stages.values():
         for path in stage["deps"]:
             whole = {path, *map(str, Path(path).parents)}  # a file of a folder that a stage writes
-            assert whole & written or (ROOT / path).exists(), path
+            assert whole & written or (ROOT / folder / path).exists(), path
         for kind in ("outs", "metrics"):
             written |= {next(iter(out)) if isinstance(out, dict) else out for out in stage.get(kind, [])}
     models = {path for path in written if path.startswith("models/")}
-    assert models <= set(STAGES["evaluate"]["deps"])
+    assert models <= set(stages["evaluate"]["deps"])
 
 
-def test_metrics_are_in_git() -> None:
+@pytest.mark.parametrize("folder", PIPELINES)
+def test_metrics_are_in_git(folder: str) -> None:
     """So that `dvc metrics diff` and `dvc exp show` work in a clone that has pulled no data."""
     in_git = {}
-    for stage in STAGES.values():
-        for output in stage.get("metrics", []) + stage["outs"]:
+    for stage in read_stages(folder).values():
+        for output in stage.get("metrics", []) + stage.get("outs", []):
             in_git |= output if isinstance(output, dict) else {}
-    assert set(in_git) == {
-        f"metrics/{name}.json"
-        for name in ("data", "vectors", "baseline", "baseline_per_class", "train", "test", "per_class")
-    }
+    names = {"train", "test"} | ({"per_class"} if "split" in PIPELINES[folder] else set())
+    if PIPELINES[folder] == TEXT:
+        names |= {"data", "vectors", "baseline", "baseline_per_class"}
+    assert set(in_git) == {f"metrics/{name}.json" for name in names}
     for path, options in in_git.items():
         assert options["cache"] is False
-        assert (ROOT / path).is_file()
+        assert (ROOT / folder / path).is_file()

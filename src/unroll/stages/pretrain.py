@@ -33,7 +33,7 @@ def main() -> None:
         about = "none, as pretrain.method says"
     else:
         vectors, about = learn_from_text(tokenizer, params.model.embedding_size, params.pretrain)
-        found = int(vectors.any(axis=1).sum())
+        found = int(vectors[UNKNOWN_ID + 1 :].any(axis=1).sum())
     save_vectors(vectors, VECTORS)
     write_json(Path("metrics/vectors.json"), {"coverage": found / max(tokens, 1), "found": found, "tokens": tokens})
     print(f"pretrain: {about}")

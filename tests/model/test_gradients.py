@@ -1,0 +1,74 @@
+"""Gradients by layer and time step: they are those of the loss, and measuring them changes nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from builders import make_config
+from unroll.batches import make_batch
+from unroll.gradients import measure_gradients
+from unroll.model import SequenceClassifier
+from unroll.objectives import Classification
+from unroll.tokens import Tokens
+
+LENGTHS = [6, 3, 9, 1]
+
+
+def make_model(**changes: object) -> SequenceClassifier:
+    torch.manual_seed(0)
+    return SequenceClassifier(make_config(**changes))
+
+
+def make_texts(lengths: list[int]) -> Tokens:
+    random = np.random.default_rng(0)
+    texts = [random.integers(2, 50, size=length).tolist() for length in lengths]
+    return Tokens.from_lists(texts, [row % 2 for row in range(len(lengths))])
+
+
+def test_norms_by_layer_are_those_of_the_weights() -> None:
+    model, batch = make_model(), make_batch(make_texts(LENGTHS), np.arange(4))
+    found = measure_gradients(model, batch, Classification())
+    Classification().compute_loss(model(batch.inputs, batch.lengths), batch.targets).backward()
+    expected = {name: weight.grad.norm().item() for name, weight in model.named_parameters()}
+    assert found.layers == pytest.approx(expected, rel=1e-5)
+    assert len(found.steps) == 9 and all(step > 0 for step in found.steps)
+
+
+def test_steps_are_averaged_over_the_texts_that_reach_them() -> None:
+    model = make_model()
+    alone = measure_gradients(model, make_batch(make_texts([4]), np.array([0])), Classification()).steps
+    twice = Tokens.from_lists([list(make_texts([4]).ids)] * 2, [0, 0])
+    both = measure_gradients(model, make_batch(twice, np.array([0, 1])), Classification()).steps
+    # The loss is the mean of two equal losses, so each text's share of the gradient is a half.
+    assert both == pytest.approx([step / 2 for step in alone], rel=1e-5)
+
+
+def test_measuring_leaves_model_and_random_numbers_as_they_were() -> None:
+    model, batch = make_model(dropout=0.5), make_batch(make_texts(LENGTHS), np.arange(4))
+    before, state = [weight.clone() for weight in model.parameters()], torch.get_rng_state()
+    measure_gradients(model, batch, Classification())
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(weight.grad is None for weight in model.parameters())
+    assert all(torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True))
+    assert not model.encoder._forward_pre_hooks
+
+
+def test_gradients_vanish_in_an_rnn_and_less_in_an_lstm() -> None:
+    """The LSTM's forget gates are opened, as its usual initialization does (Jozefowicz et al. 2015)."""
+    ratios = {}
+    for cell in ("rnn", "lstm"):
+        model = make_model(cell=cell, pooling="last", bidirectional=False)
+        if cell == "lstm":
+            with torch.no_grad():
+                model.encoder.layers.bias_hh_l0[12:24] = 3.0
+        steps = measure_gradients(model, make_batch(make_texts([40] * 8), np.arange(8)), Classification()).steps
+        ratios[cell] = steps[0] / steps[-1]
+    assert ratios["rnn"] < 1e-6 < 1e-3 < ratios["lstm"]
+
+
+def test_frozen_embeddings_have_none() -> None:
+    model = make_model()
+    model.embedding.weight.requires_grad_(False)
+    found = measure_gradients(model, make_batch(make_texts(LENGTHS), np.arange(4)), Classification())
+    assert "embedding.weight" not in found.layers
+    assert all(step > 0 for step in found.steps)

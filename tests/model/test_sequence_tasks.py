@@ -1,0 +1,107 @@
+"""What the pipelines over sequences promise: hello is learned, states are carried and cut off, waves run free."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unroll.errors import InputError
+from unroll.objectives import Classification, Regression
+from unroll.outputs import compute_outputs, resume_outputs
+from unroll.sequence_model import SequenceModel, check_directions, free_run
+from unroll.sequence_params import SequenceParams, read_sequence_params
+from unroll.sequences import Sequences
+from unroll.stages.hello.generate import spell
+from unroll.stages.sin2cos.generate import make_windows
+from unroll.stages.train_sequences import configure
+from unroll.training import Options, Training, detach_state, train_model
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
+
+def read_params(name: str, **changes: object) -> SequenceParams:
+    """Return a pipeline's parameters, with those of its model changed."""
+    params = read_sequence_params(PIPELINES / name / "params.yaml")
+    return params.model_copy(update={"model": params.model.model_copy(update=changes)})
+
+
+def learn_hello(seed: int, unrolled: bool) -> tuple[Training, Sequences]:
+    params = read_params("hello", unrolled=unrolled)
+    words = spell("hello", "ohlol", ["e", "h", "l", "o"])
+    torch.manual_seed(seed)
+    model = SequenceModel(configure(params, words))
+    train = params.train.model_copy(update={"seed": seed, "epochs": 20})
+    return train_model(model, words, words, train, Classification()), words
+
+
+def test_hello_is_learned_within_20_epochs_by_layer_and_by_loop() -> None:
+    learned = {False: 0, True: 0}
+    for seed in range(20):
+        histories = []
+        for unrolled in (False, True):
+            training, words = learn_hello(seed, unrolled)
+            predicted = training.val_outputs.argmax(dim=2).numpy()
+            learned[unrolled] += bool((predicted == words.targets).all())
+            histories.append([epoch.train_loss for epoch in training.history])
+        assert histories[0] == pytest.approx(histories[1], abs=1e-6)
+    assert min(learned.values()) >= 18
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_resumed_windows_are_one_long_sequence(cell: str) -> None:
+    params = read_params("sin2cos", cell=cell)
+    windows = make_windows(6, params.data)
+    torch.manual_seed(0)
+    model = SequenceModel(configure(params, windows)).eval()
+    in_one = Sequences(windows.features.reshape(1, -1, 1), windows.targets.reshape(1, -1, 1))
+    outputs = resume_outputs(model, windows, None)
+    torch.testing.assert_close(outputs.reshape(1, -1, 1), compute_outputs(model, in_one, 1))
+    assert not torch.allclose(outputs, compute_outputs(model, windows, 6), atol=1e-3)  # from no state
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_carried_state_is_detached(cell: str) -> None:
+    params = read_params("sin2cos", cell=cell)
+    windows = make_windows(2, params.data)
+    model = SequenceModel(configure(params, windows))
+    first, second = (torch.from_numpy(window[None]).requires_grad_() for window in windows.features)
+    _, state = model.resume(first, None)
+    outputs, _ = model.resume(second, state)
+    assert torch.autograd.grad(outputs.sum(), first, retain_graph=True)[0].any()
+    outputs, _ = model.resume(second, detach_state(state))
+    assert torch.autograd.grad(outputs.sum(), first, allow_unused=True) == (None,)
+
+
+def test_carrying_the_state_is_what_makes_the_cosine_known() -> None:
+    params = read_params("sin2cos")
+    windows = make_windows(60, params.data)
+    train, val = (Sequences(windows.features[part], windows.targets[part]) for part in (slice(50), slice(50, 60)))
+    errors = {}
+    for carried in (True, False):
+        torch.manual_seed(1)
+        model, recipe = SequenceModel(configure(params, train)), params.train.model_copy(update={"epochs": 8})
+        training = train_model(model, train, val, recipe, Regression(), options=Options(carry_state=carried))
+        errors[carried] = training.best.val_loss
+    # The first steps of a window alone do not tell whether the sine rises or falls.
+    assert errors[True] < 0.01 < errors[False]
+
+
+def test_both_directions_cannot_be_carried_on() -> None:
+    with pytest.raises(InputError, match=r"model\.bidirectional = True: a state can be carried on in one direction"):
+        check_directions(read_params("sin2cos", bidirectional=True).model, carry_state=True)
+    check_directions(read_params("mnist", bidirectional=True).model, carry_state=False)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_a_free_run_feeds_outputs_back(cell: str) -> None:
+    params = read_params("sine", cell=cell)
+    random = np.random.default_rng(0).normal(size=(2, 5, 1)).astype(np.float32)
+    torch.manual_seed(0)
+    model = SequenceModel(configure(params, Sequences(random, random))).eval()
+    read = torch.from_numpy(random)
+    run = free_run(model, read, 4)
+    for step in range(4):
+        with torch.no_grad():
+            expected = model(torch.cat([read, run[:, :step]], dim=1))[:, -1]
+        torch.testing.assert_close(run[:, step], expected)
