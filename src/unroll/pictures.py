@@ -23,5 +23,5 @@ SOURCES = (
     PictureSource("train-images-idx3-ubyte.gz", "6bbc9ace898e44ae57da46a324031adb"),
     PictureSource("train-labels-idx1-ubyte.gz", "a25bea736e30d166cdddb491f175f624"),
     PictureSource("t10k-images-idx3-ubyte.gz", "2646ac647ad5339dbf082846283269ea"),
-    PictureSource("t10k-labels-idx1-ubyte.gz", "27ae3e4e09519cfbb04c629615203637"),
+    PictureSource("t10k-labels-idx1-ubyte.gz", "27ae3e4e09519cfbb04c329615203637"),
 )

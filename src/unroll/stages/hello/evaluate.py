@@ -1,4 +1,4 @@
-"""models/ and data/sequences/ → metrics/test.json: what the model answers, and since which epoch it is right."""
+"""models/ and data/sequences/ → metrics/test.json and the model's answer, letter by letter."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from unroll.files import read_json, write_json
 from unroll.linking import log_scores
 from unroll.outputs import compute_outputs
 from unroll.plots import draw_learning_curves
+from unroll.score_tables import write_table
 from unroll.sequence_model import load_sequence_model
 from unroll.sequence_params import read_sequence_params
 from unroll.sequences import NAMES, load_sequences
@@ -24,13 +25,15 @@ def main() -> None:
     model, _ = load_sequence_model(MODELS)
     letters = read_json(MODELS / "labels.json")
     splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
-    predicted = compute_outputs(model, splits["test"], 1).argmax(dim=2)[0].tolist()
-    answer = "".join(letters[number] for number in predicted)
+    probabilities = torch.softmax(compute_outputs(model, splits["test"], 1)[0], dim=1)
+    answer = "".join(letters[number] for number in probabilities.argmax(dim=1))
     history = pd.read_csv(METRICS / "plots" / "history.csv")
 
     right = sum(a == b for a, b in zip(answer, params.data.target, strict=True))
     scores = {"accuracy": right / len(answer), "epochs_until_right": count_epochs(history)}
     write_json(METRICS / "test.json", scores)
+    words = {"input": list(params.data.input), "target": list(params.data.target), "answer": list(answer)}
+    write_table(METRICS / "plots" / "answer.csv", pd.DataFrame(words | {"probability": probabilities.amax(dim=1)}))
     summary = f"{params.data.input} → **{answer}**, {right} of {len(answer)} letters right"
     figures = {"learning_curves.png": draw_learning_curves(history)}
     log_scores(params, splits, summary, scores, figures)
