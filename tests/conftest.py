@@ -198,6 +198,20 @@ def grid(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wor
     return build_once(tmp_path_factory, "grid", build)
 
 
+@pytest.fixture(scope="session")
+def all_pipelines(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The repository after `dvc repro --all-pipelines`, committed. Not to be changed: copy it."""
+
+    def build(path: Path) -> Workspace:
+        workspace = reproduced.copy_to(path)
+        workspace.forget_runs()
+        workspace.run("dvc", "repro", "--all-pipelines")
+        workspace.commit()
+        return workspace
+
+    return build_once(tmp_path_factory, "all_pipelines", build)
+
+
 @pytest.fixture
 def workspace(reproduced: Workspace, tmp_path: Path) -> Workspace:
     """A reproduced repository that a test may change."""

@@ -45,8 +45,10 @@ def draw_fits(fits: pd.DataFrame, truth: np.ndarray) -> Figure:
         axes.plot(truth, color="black", linewidth=1, label="cosine")
         axes.plot(fits.iloc[:, number], ".", color="C3", markersize=3, label="fit")
         error = np.mean((fits.iloc[:, number] - truth) ** 2)
-        axes.set_title(f"{fits.columns[number]}: mean squared error {error:.4f}", fontsize="medium")
+        axes.set_title(f"{fits.columns[number]}: mean squared error {error:.2g}", fontsize="medium")
         axes.grid(alpha=0.3)
+    for axes in grid.flat[len(chosen) :]:
+        axes.set_axis_off()
     grid[0, 0].legend(loc="upper right", ncols=2)
     return figure
 

@@ -9,12 +9,15 @@ import pytest
 from conftest import QUEUE_GRID, ROOT, START_QUEUE, Workspace
 
 README = (ROOT / "README.md").read_text()
-COMMANDS = [
-    line.split(" #")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
-    if line.strip()
-]
+
+
+def find_commands(document: str) -> list[str]:
+    """Return the lines of a document's blocks of shell commands, without their comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", document, re.DOTALL)
+    return [line.split(" #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+COMMANDS = find_commands(README)
 
 
 def test_the_commands_are_those_this_test_knows_how_to_run() -> None:
@@ -73,6 +76,17 @@ def test_the_other_commands_run(quick_workspace: Workspace) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("pipelines/*/README.md")):
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in ROOT.glob("pipelines/*/README.md")))
+def test_the_commands_of_a_pipelines_readme_run(all_pipelines: Workspace, tmp_path: Path, name: str) -> None:
+    workspace = Workspace(all_pipelines.copy_to(tmp_path / "repository").path / "pipelines" / name)
+    commands = find_commands((ROOT / "pipelines" / name / "README.md").read_text())
+    assert len(commands) >= 4
+    for command in commands:
+        output = workspace.run("bash", "-c", command).stdout
+        assert output.strip(), command
