@@ -18,6 +18,8 @@ from ruamel.yaml import YAML
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+# Several tests run at once: threads that wait for each other on busy cores take many times as long as one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Machines may be busy: how long an example takes says nothing about the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

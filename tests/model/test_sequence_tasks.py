@@ -11,11 +11,13 @@ from unroll.objectives import Classification, Regression
 from unroll.outputs import compute_outputs, resume_outputs
 from unroll.sequence_model import SequenceModel, check_directions, free_run
 from unroll.sequence_params import SequenceParams, read_sequence_params
-from unroll.sequences import Sequences
+from unroll.sequences import NAMES, Sequences
 from unroll.stages.hello.generate import spell
 from unroll.stages.sin2cos.generate import make_windows
+from unroll.stages.sine.generate import make_series
 from unroll.stages.train_sequences import configure
 from unroll.training import Options, Training, detach_state, train_model
+from unroll.waves import draw_phases, make_waves
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -105,3 +107,36 @@ def test_a_free_run_feeds_outputs_back(cell: str) -> None:
         with torch.no_grad():
             expected = model(torch.cat([read, run[:, :step]], dim=1))[:, -1]
         torch.testing.assert_close(run[:, step], expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_waves_of_unseen_phases_run_free(cell: str) -> None:
+    params = read_params("sine", cell=cell)
+    data = params.data
+    train, val, test = (make_series(name, count, data) for name, count in (("train", 200), ("val", 40), ("test", 20)))
+    torch.manual_seed(params.train.seed)
+    model = SequenceModel(configure(params, train))
+    model.load_state_dict(train_model(model, train, val, params.train, Regression()).weights)
+    run = free_run(model.eval(), torch.from_numpy(test.features), data.steps).numpy()
+    phases = draw_phases(20, [data.seed, NAMES.index("test")])
+    truth = make_waves(phases, 2 * data.steps, data)[:, data.steps :]
+    errors = np.sqrt(((run - truth) ** 2).mean(axis=(1, 2)))
+    assert len(errors) == 20 and errors.mean() <= 0.05
+
+
+def test_logging_gradients_changes_no_bit_of_a_training() -> None:
+    trainings = []
+    for logged in (False, True):
+        params = read_params("mnist", dropout=0.5, layers=2)
+        random = np.random.default_rng(0)
+        data = Sequences(random.random((60, 8, 8), dtype=np.float32), np.arange(60) % 10)
+        torch.manual_seed(0)
+        model = SequenceModel(configure(params, data))
+        recipe = params.train.model_copy(update={"epochs": 2, "log_gradients": logged})
+        trainings.append(train_model(model, data, data, recipe, Classification()))
+    plain, logging = trainings
+    assert all(torch.equal(weight, logging.weights[name]) for name, weight in plain.weights.items())
+    assert plain.best.gradients is None
+    assert len(logging.best.gradients.steps) == 8
+    assert set(logging.best.gradients.layers) == set(plain.weights)
