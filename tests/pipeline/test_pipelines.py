@@ -59,11 +59,28 @@ def test_each_logs_to_an_experiment_of_its_own(all_pipelines: Workspace) -> None
 def test_an_experiment_in_a_pipelines_folder(all_pipelines: Workspace, tmp_path: Path, where: tuple[str, ...]) -> None:
     workspace = all_pipelines.copy_to(tmp_path / "repository")
     hello = enter(workspace, "hello")
-    hello.run("dvc", "exp", "run", *where, "--name", "gated", "-S", "model.cell=gru", "-S", "data.target=olleh")
+    hello.run(
+        "dvc",
+        "exp",
+        "run",
+        *where,
+        "--name",
+        "gated",
+        "-S",
+        "model.cell=gru",
+        "-S",
+        "data.target=olleh",
+        "-S",
+        "train.log_gradients=true",
+    )
     runs = list_runs(workspace.path, "hello")
     (run,) = [run for run in runs if run.data.params["model.cell"] == "gru"]
     assert run.data.tags["dvc.experiments"] == "gated"
     assert run.data.metrics["test/accuracy"] == 1
+    assert run.data.metrics["gradient/encoder.layers.weight_hh_l0"] > 0
+    client = MlflowClient(tracking_uri=f"sqlite:///{workspace.path / 'mlflow.db'}")
+    by_time = client.get_metric_history(run.info.run_id, "gradient by time/epoch 001")
+    assert [metric.step for metric in by_time] == [1, 2, 3, 4, 5]
     rows = hello.run("unroll", "runs", "--format", "csv").stdout.splitlines()
     assert any(line.startswith("experiment,gated,gru,1.0") and ",finished," in line for line in rows)
     table = hello.run("unroll", "compare", "--metric", "test/epochs_until_right", "--format", "csv").stdout
