@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repro-all test bench bench-quick browser lint ui lock
+.PHONY: help setup repro repro-all verify test bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
@@ -23,6 +23,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	@# The pages of `dvc plots` then open without network.
 	@$(VENV)/bin/python -m unroll.plot_page .dvc/tmp/plots.html
 	@$(VENV)/bin/dvc config --local plots.html_template tmp/plots.html
+	@for folder in pipelines/*/; do \
+		(cd $$folder && $(CURDIR)/$(VENV)/bin/dvc config --local plots.html_template ../../../.dvc/tmp/plots.html); done
 	@touch $@
 
 repro: setup  ## run the pipeline where something changed, then print the test metrics
@@ -30,7 +32,11 @@ repro: setup  ## run the pipeline where something changed, then print the test m
 	@unroll metrics
 
 repro-all: setup  ## run the pipelines under pipelines/ too, all on what comes with the repository
-	dvc repro --all-pipelines
+	dvc repro
+	@for folder in pipelines/*/; do echo "== $$folder" && (cd $$folder && dvc repro) || exit 1; done
+
+verify: setup  ## run every pipeline twice, under different circumstances, and compare the bytes
+	python -m unroll.verify
 
 test: setup browser  ## run every test
 	python -m pytest

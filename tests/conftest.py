@@ -123,7 +123,7 @@ def make_workspace(path: Path) -> Workspace:
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).exists():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, path / name)
+            shutil.copy2(ROOT / name, path / name, follow_symlinks=False)
     workspace = Workspace(path)
     workspace.run("git", "init", "--quiet", "--initial-branch=main")
     workspace.commit()
@@ -202,12 +202,13 @@ def grid(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wor
 
 @pytest.fixture(scope="session")
 def all_pipelines(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The repository after `dvc repro --all-pipelines`, committed. Not to be changed: copy it."""
+    """The repository after `make repro-all`, but for setting it up, committed. Not to be changed: copy it."""
 
     def build(path: Path) -> Workspace:
         workspace = reproduced.copy_to(path)
         workspace.forget_runs()
-        workspace.run("dvc", "repro", "--all-pipelines")
+        for folder in sorted(workspace.path.glob("pipelines/*")):
+            Workspace(folder).run("dvc", "repro")
         workspace.commit()
         return workspace
 

@@ -55,11 +55,18 @@ def compute_hash(path: Path, algorithm: str) -> str:
 
 
 def find_root() -> Path:
-    """Return the repository's root: of the main checkout, also inside DVC's temporary experiment directories."""
-    if root := os.environ.get("DVC_ROOT"):
-        return Path(root)
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+    """Return the repository's root: of the main checkout, also inside DVC's temporary experiment directories.
+
+    Each folder under pipelines/ is a DVC repository of its own inside it; all share what stands in the root.
+    """
+    here = Path(os.environ.get("DVC_ROOT") or Path.cwd())
+    found = here
+    for folder in (here, *here.parents):
+        if (folder / ".dvc").is_dir():
+            found = folder
+        if (folder / ".git").exists():
+            break
+    return found
 
 
 def resolve_location(location: str, root: Path) -> str:

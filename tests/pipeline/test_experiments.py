@@ -53,7 +53,7 @@ def test_an_experiment_in_a_temporary_directory_leaves_its_run_in_the_repository
 
 def test_a_queued_experiment_runs_the_code_it_was_queued_with(workspace: Workspace) -> None:
     """Not that of an installed package, nor what stands in the main checkout by the time it runs."""
-    train = "src/unroll/stages/train.py"
+    train = "src/unroll/training_files.py"
     workspace.change('"parameters": parameters,', '"parameters": parameters, "marker": 7,', file=train)
     workspace.run("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "model.layers=2", *ONE_EPOCH)
     workspace.change('"marker": 7,', '"marker": 8,', file=train)
@@ -76,7 +76,7 @@ def test_a_relative_path_counts_from_the_repository_also_in_temporary_directorie
     [
         ("model.cell=grru", "model.cell = 'grru': expected 'rnn', 'gru' or 'lstm'"),
         ("train.batch_size=-4", "train.batch_size = -4: expected greater than or equal to 1"),
-        ("+model.heads=8", "model.heads is not a parameter: expected one of cell, embedding_size"),
+        ("+model.heads=8", "model.heads is not a parameter: expected one of cell, hidden_size"),
         ("tokenize.level=words", "tokenize.level = 'words': expected 'word', 'char' or 'bpe'"),
         ("train.device=cuda", "train.device = 'cuda': this machine has no CUDA device"),
     ],

@@ -41,7 +41,23 @@ def test_each_reaches_what_it_promises(all_pipelines: Workspace) -> None:
 
 
 def test_nothing_is_left_to_do(all_pipelines: Workspace) -> None:
-    assert all_pipelines.stages_run("dvc", "repro", "--all-pipelines") == []
+    for name in NAMES:
+        assert enter(all_pipelines, name).stages_run("dvc", "repro") == []
+        assert "up to date" in enter(all_pipelines, name).run("dvc", "status").stdout
+
+
+def test_each_is_a_dvc_repository_of_its_own(all_pipelines: Workspace, reproduced: Workspace) -> None:
+    """So that commands work in one where the others have no data, and show nothing of them."""
+    assert "up to date" in reproduced.run("dvc", "status").stdout
+    assert "up to date" in reproduced.run("dvc", "checkout").stdout or not reproduced.run("dvc", "checkout").stdout
+    for folder in (all_pipelines, enter(all_pipelines, "hello")):
+        assert "pipelines/" not in folder.run("dvc", "metrics", "show").stdout
+        assert "pipelines/" not in folder.run("dvc", "exp", "show", "--csv").stdout
+
+
+def test_make_runs_them_all(pristine: Workspace) -> None:
+    planned = pristine.run("make", "--dry-run", "repro-all").stdout
+    assert "dvc repro\n" in planned and "for folder in pipelines/*/" in planned
 
 
 def test_each_logs_to_an_experiment_of_its_own(all_pipelines: Workspace) -> None:

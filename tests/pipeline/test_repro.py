@@ -8,6 +8,7 @@ from conftest import Workspace, set_params
 
 pytestmark = pytest.mark.slow
 OVER_BASELINE = ("over_baseline", "over_baseline_low", "over_baseline_high")
+PIPELINES = ("hello", "imdb", "mnist", "sin2cos", "sine")
 ALL = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
 
 
@@ -33,9 +34,10 @@ def test_a_fresh_clone_gets_models_and_metrics(reproduced: Workspace) -> None:
     assert "up to date" in reproduced.run("dvc", "status").stdout
 
 
-def test_the_lock_file_in_git_is_that_of_the_code_and_parameters_in_git(pristine: Workspace) -> None:
+@pytest.mark.parametrize("folder", [".", *(f"pipelines/{name}" for name in PIPELINES)])
+def test_the_lock_file_in_git_is_that_of_the_code_and_parameters_in_git(pristine: Workspace, folder: str) -> None:
     """Whoever changes either runs `dvc repro` and commits dvc.lock: the dependencies' hashes say if that was done."""
-    status = json.loads(pristine.run("dvc", "status", "--json").stdout)
+    status = json.loads(Workspace(pristine.path / folder).run("dvc", "status", "--json").stdout)
     changed = [
         f"{stage}: {path} is {how}"
         for stage, changes in status.items()

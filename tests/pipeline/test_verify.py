@@ -1,0 +1,51 @@
+"""`make verify`: equal bytes pass, and of different ones the first output is named."""
+
+import pytest
+
+from conftest import Workspace
+from unroll.verify import describe_difference, read_outputs
+
+LOCK = b"""schema: '2.0'
+stages:
+  train:
+    cmd: x
+    outs:
+    - path: models/model.safetensors
+      md5: 'aa'
+  generate:
+    cmd: y
+    outs:
+    - path: data/sequences
+      md5: 'bb'
+"""
+
+
+def test_the_first_output_that_differs_is_named() -> None:
+    order = ["generate", "train"]
+    one = read_outputs(LOCK, order)
+    assert list(one) == [("generate", "data/sequences"), ("train", "models/model.safetensors")]
+    other = read_outputs(LOCK.replace(b"'aa'", b"'cc'").replace(b"'bb'", b"'dd'"), order)
+    assert describe_difference(one, other).startswith(
+        "data/sequences of stage generate differs: md5 bb in one copy, dd"
+    )
+    assert "no output" in describe_difference(one, one)
+
+
+@pytest.mark.slow
+def test_a_pipeline_comes_to_the_same_bytes_under_other_circumstances(pristine: Workspace) -> None:
+    output = pristine.run("python", "-m", "unroll.verify", "pipelines/hello").stdout
+    assert output.startswith("pipelines/hello: 8 outputs of 3 stages, the same bytes twice")
+
+
+@pytest.mark.slow
+def test_a_stage_that_depends_on_its_circumstances_is_found(pristine: Workspace, tmp_path) -> None:
+    workspace = pristine.copy_to(tmp_path / "repository")
+    # The order of a set of words is another one with each seed of Python's hashes.
+    workspace.change(
+        "letters = sorted(set(data.input + data.target))",
+        "letters = list(set(data.input + data.target))",
+        "src/unroll/stages/hello/generate.py",
+    )
+    result = workspace.run("python", "-m", "unroll.verify", "pipelines/hello", check=False)
+    assert result.returncode == 1
+    assert "error: pipelines/hello: data/sequences of stage generate differs: md5" in result.stdout
