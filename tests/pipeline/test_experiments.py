@@ -76,7 +76,7 @@ def test_a_relative_path_counts_from_the_repository_also_in_temporary_directorie
     [
         ("model.cell=grru", "model.cell = 'grru': expected 'rnn', 'gru' or 'lstm'"),
         ("train.batch_size=-4", "train.batch_size = -4: expected greater than or equal to 1"),
-        ("+model.heads=8", "model.heads is not a parameter: expected one of cell, hidden_size"),
+        ("+model.heads=8", "model.heads is not a parameter (did you mean head?): expected one of cell, hidden_size"),
         ("tokenize.level=words", "tokenize.level = 'words': expected 'word', 'char' or 'bpe'"),
         ("train.device=cuda", "train.device = 'cuda': this machine has no CUDA device"),
     ],
