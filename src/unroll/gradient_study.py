@@ -77,7 +77,8 @@ def draw_reaches(reaches: list[Reach]) -> Figure:
     for axes, gain in zip(figure.subplots(1, len(gains), sharey=True, squeeze=False).flat, gains, strict=True):
         for reach in reaches:
             if reach.gain == gain:
-                axes.semilogy(range(1, len(reach.norms) + 1), np.maximum(reach.norms, 1e-30), label=reach.cell)
+                norms = [norm or np.nan for norm in reach.norms]  # what is too small for a float32 has no point
+                axes.semilogy(range(1, len(norms) + 1), norms, label=reach.cell)
         axes.set_title(f"recurrent weights × {gain:g}")
         axes.set_xlabel("time step that the gradient came back to")
         axes.grid(alpha=0.3)
