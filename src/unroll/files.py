@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,15 @@ from unroll.errors import InputError
 
 @contextmanager
 def replace_when_done(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure."""
+    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+
+    What a process that was killed has left of the same file is removed too.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    for leftover in path.parent.glob(f".{escape(path.stem)}-[0-9]*-*{escape(path.suffix)}"):
+        if not _is_alive(int(leftover.name.removeprefix(f".{path.stem}-").partition("-")[0])):
+            leftover.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-{os.getpid()}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -72,6 +79,16 @@ def find_root() -> Path:
 def resolve_location(location: str, root: Path) -> str:
     """Return an address as it is, and a path as one that does not depend on where the process runs."""
     return location if "://" in location else str(root / Path(location).expanduser())
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _round_floats(value: Any) -> Any:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,10 +17,10 @@ from unroll.files import compute_hash
 from unroll.metric_names import name_epoch, name_gradient, name_layers, name_training
 from unroll.origin import describe_experiment, describe_origin
 from unroll.params import PipelineParams, flatten_params
+from unroll.progress import Epoch, Training
 from unroll.registry import Standing, log_model, register_model
 from unroll.runs import create_run, log_metrics, make_metrics
 from unroll.store import FAILURE, Store, StoreError, catch_store_errors, connect, hide_password, require_store
-from unroll.training import Epoch
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
     from mlflow.entities import DatasetInput, Metric
@@ -59,7 +59,7 @@ class TrainingRun:
             with self._tolerate("training goes on; what it logs is sent at its end"):
                 self._send()
 
-    def finish(self, params: PipelineParams, val: Examples, summary: dict[str, float], seconds: float) -> None:
+    def finish(self, params: PipelineParams, val: Examples, summary: dict[str, Any], training: Training) -> None:
         """Log what a finished training leaves (`summary`: metrics/train.json), and link the run to its model."""
         if not self._store:
             return
@@ -67,8 +67,10 @@ class TrainingRun:
         epochs = f"the epochs from {first} on, " if first else ""
         # It may be back, so this is tried also where it was lost before.
         with self._tolerate(f"its run lacks {epochs}scores and model; the next evaluation logs them to another one"):
-            self._waiting += make_metrics({"seconds": round(seconds, 2)})
+            self._waiting += make_metrics({"seconds": round(training.seconds, 2)})
             self._send()
+            if training.resumed_after:
+                self._store.client.set_tag(self._id, "resumed_after_epoch", str(training.resumed_after))
             log_training(self._store, self._id, params, val, summary)
             self.is_lost = False
 
@@ -135,9 +137,11 @@ def create_training(store: Store, name: str, params: PipelineParams, splits: dic
     return run_id
 
 
-def log_training(store: Store, run_id: str, params: PipelineParams, val: Examples, summary: dict[str, float]) -> None:
+def log_training(store: Store, run_id: str, params: PipelineParams, val: Examples, summary: dict[str, Any]) -> None:
     """Log the best epoch, files and model of a training; link the run to them when all else is there."""
     log_metrics(store, run_id, make_metrics(name_training(summary)))
+    if "warnings" in summary:
+        store.client.set_tag(run_id, "warnings", summary["warnings"])
     store.client.log_artifact(run_id, str(METRICS / "train.json"), "metrics")
     store.client.log_artifact(run_id, str(METRICS / "plots" / "history.csv"), "plots")
     md5 = compute_hash(MODELS / "model.safetensors", "md5")

@@ -21,45 +21,11 @@ from unroll.gradients import Gradients, measure_gradients
 from unroll.objectives import Classification, Objective
 from unroll.outputs import compute_outputs, resume_outputs
 from unroll.params import TrainParams
+from unroll.progress import Epoch, Progress, Training
+from unroll.resuming import Checkpoints
 
-STEPS_BETWEEN_NEWS = 20  # reading the loss off a GPU makes it wait, so the progress bar gets it now and then
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to. Losses are in nats; the gradient's norm is the mean over steps, before clipping."""
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_scores: dict[str, float]  # the last is the main one
-    learning_rate: float
-    gradient_norm: float
-    clipped_steps: float  # share of the steps whose gradient was clipped
-    examples_per_second: float
-    gradients: Gradients | None = None
-
-    @property
-    def val_score(self) -> tuple[str, float]:
-        """The name and value of the main score."""
-        return list(self.val_scores.items())[-1]
-
-    def as_row(self) -> dict[str, float]:
-        """Return the row of metrics/plots/history.csv. Speed is no result: it differs from run to run."""
-        scores = {f"val_{name}": value for name, value in self.val_scores.items()}
-        row = {"epoch": self.epoch, "train_loss": self.train_loss, "val_loss": self.val_loss, **scores}
-        rest = ("learning_rate", "gradient_norm", "clipped_steps")
-        return row | {name: getattr(self, name) for name in rest}
-
-
-@dataclass(frozen=True)
-class Training:
-    """A finished training: its epochs, the best of them, and that epoch's weights."""
-
-    history: list[Epoch]
-    best: Epoch
-    weights: dict[str, Tensor]
-    val_outputs: Tensor  # [rows, …] float32, of the best epoch
+STEPS_BETWEEN_NEWS = 20  # reading the loss off a GPU makes it wait, so it is looked at now and then
+REMEDY = "try a lower train.learning_rate or train.clip_norm"
 
 
 @dataclass(frozen=True)
@@ -90,12 +56,14 @@ def train_model(
     objective: Objective = UNWEIGHTED,
     on_epoch: Callable[[Epoch, Tensor], None] = lambda epoch, val_outputs: None,
     options: Options = PLAIN,
+    checkpoints: Checkpoints | None = None,
 ) -> Training:
     """Train with Adam until the validation loss has not fallen for `params.patience` epochs.
 
     The model that is validated, and returned, is the moving average of the weights if `params.weight_average` is
     not 0. `on_epoch` is called after every epoch, with the outputs for the validation examples. The caller seeds
-    PyTorch; the order of the batches depends on `params.seed` and the epoch alone.
+    PyTorch; the order of the batches depends on `params.seed` and the epoch alone. With `checkpoints`, a training that
+    was interrupted goes on after its last whole epoch and ends with the same bits; `on_epoch` gets all epochs.
 
     Raises:
         InputError: the loss is no longer a finite number.
@@ -103,57 +71,61 @@ def train_model(
     optimizer = torch.optim.Adam(_group_parameters(model, params.learning_rate, options.embedding_rate), fused=True)
     scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience)
     average = AveragedModel(model, multi_avg_fn=_make_average(params.weight_average)) if params.weight_average else None
-    validated = average.module if average else model
-    val_targets = torch.from_numpy(np.array(val.targets))
-
-    history: list[Epoch] = []
-    best: Epoch | None = None
-    weights: dict[str, Tensor] = {}
-    best_outputs = torch.empty(0)
-    for number in range(1, params.epochs + 1):
-        learning_rate = optimizer.param_groups[0]["lr"]
-        for embedding in _find_embeddings(model):
-            embedding.requires_grad_(number > options.frozen_epochs)
-        before = "{} {:.3f}, ".format(*history[-1].val_score) if history else ""
-        title = f"epoch {number}/{params.epochs}"
-        with tqdm(total=len(train), desc=title, unit=" examples", unit_scale=True, disable=None) as progress:
-            progress.set_postfix_str(f"{before}lr {learning_rate:.1e}")
-            started = time.perf_counter()
-            steps = _train_epoch(model, train, params, number, optimizer, average, objective, options, progress)
-            seconds = time.perf_counter() - started
-            if options.carry_state:
-                outputs = resume_outputs(validated, val, steps.state)
-            else:
-                outputs = compute_outputs(validated, val, params.batch_size)
-            epoch = Epoch(
-                epoch=number,
-                train_loss=steps.loss,
-                val_loss=objective.compute_loss(outputs, val_targets).item(),
-                val_scores=objective.compute_scores(outputs, val_targets),
-                learning_rate=learning_rate,
-                gradient_norm=steps.gradient_norm,
-                clipped_steps=steps.clipped,
-                examples_per_second=len(train) / seconds,
-                gradients=_measure_gradients(model, train, params, objective) if params.log_gradients else None,
-            )
-            after = "{} {:.3f}".format(*epoch.val_score)
-            progress.set_postfix_str(f"val loss {epoch.val_loss:.3f}, {after}, lr {learning_rate:.1e}")
-        if not math.isfinite(steps.loss + epoch.val_loss):
-            raise InputError(
-                f"the loss became {steps.loss} in training and {epoch.val_loss} in validation, in epoch {number} at "
-                f"learning rate {learning_rate:g} and gradient norm {steps.gradient_norm:g}: expected finite numbers; "
-                "try a lower train.learning_rate or train.clip_norm"
-            )
-        history.append(epoch)
+    progress = Progress(model, average, optimizer, scheduler)
+    if checkpoints and checkpoints.load(progress):
+        progress.resumed_after = len(progress.history)
+        print(f"train: goes on after epoch {progress.resumed_after}, where it was interrupted")
+        for epoch, outputs in zip(progress.history, progress.val_outputs, strict=True):
+            on_epoch(epoch, outputs)
+    while not progress.is_over(params):
+        started = time.perf_counter()
+        epoch, outputs = _run_epoch(progress, train, val, params, objective, options)
+        progress.add(epoch, outputs, time.perf_counter() - started)
+        if checkpoints:
+            checkpoints.save(progress)
         on_epoch(epoch, outputs)
-        scheduler.step(epoch.val_loss)
-        if best is None or epoch.val_loss < best.val_loss:
-            best, best_outputs = epoch, outputs
-            # Copies: a reference to the model's own weights would go on changing with them.
-            weights = {name: weight.detach().cpu().clone() for name, weight in validated.state_dict().items()}
-        elif number - best.epoch >= params.patience:
-            break
-    return Training(history, best, weights, best_outputs)
+    return progress.finish()
+
+
+def _run_epoch(
+    progress: Progress, train: Examples, val: Examples, params: TrainParams, objective: Objective, options: Options
+) -> tuple[Epoch, Tensor]:
+    """Train on all examples once; return what that came to, and the outputs for the validation examples."""
+    number = len(progress.history) + 1
+    learning_rate = progress.optimizer.param_groups[0]["lr"]
+    for embedding in _find_embeddings(progress.model):
+        embedding.requires_grad_(number > options.frozen_epochs)
+    before = "{} {:.3f}, ".format(*progress.history[-1].val_score) if progress.history else ""
+    title = f"epoch {number}/{params.epochs}"
+    with tqdm(total=len(train), desc=title, unit=" examples", unit_scale=True, disable=None) as bar:
+        bar.set_postfix_str(f"{before}lr {learning_rate:.1e}")
+        started = time.perf_counter()
+        steps = _take_steps(progress, train, params, objective, options, bar)
+        seconds = time.perf_counter() - started
+        if options.carry_state:
+            outputs = resume_outputs(progress.validated, val, steps.state)
+        else:
+            outputs = compute_outputs(progress.validated, val, params.batch_size)
+        val_targets = torch.from_numpy(np.array(val.targets))
+        epoch = Epoch(
+            epoch=number,
+            train_loss=steps.loss,
+            val_loss=objective.compute_loss(outputs, val_targets).item(),
+            val_scores=objective.compute_scores(outputs, val_targets),
+            learning_rate=learning_rate,
+            gradient_norm=steps.gradient_norm,
+            clipped_steps=steps.clipped,
+            examples_per_second=len(train) / seconds,
+            gradients=_measure_gradients(progress.model, train, params, objective) if params.log_gradients else None,
+        )
+        after = "{} {:.3f}".format(*epoch.val_score)
+        bar.set_postfix_str(f"val loss {epoch.val_loss:.3f}, {after}, lr {learning_rate:.1e}")
+    if not math.isfinite(epoch.val_loss):
+        raise InputError(
+            f"the validation loss became {epoch.val_loss} in epoch {number} at learning rate {learning_rate:g}, while "
+            f"the training loss is {steps.loss:.4g}: expected a finite number; {REMEDY}"
+        )
+    return epoch, outputs
 
 
 @dataclass(frozen=True)
@@ -166,21 +138,14 @@ class _Steps:
     state: State | None
 
 
-def _train_epoch(
-    model: nn.Module,
-    train: Examples,
-    params: TrainParams,
-    epoch: int,
-    optimizer: torch.optim.Optimizer,
-    average: AveragedModel | None,
-    objective: Objective,
-    options: Options,
-    progress: tqdm,
+def _take_steps(
+    progress: Progress, train: Examples, params: TrainParams, objective: Objective, options: Options, bar: tqdm
 ) -> _Steps:
     """Take one step for each batch."""
+    model, optimizer, epoch = progress.model, progress.optimizer, len(progress.history) + 1
     device = next(model.parameters()).device
     model.train()
-    total_loss, norms, state = torch.zeros((), device=device), [], None
+    total_loss, losses, norms, state = torch.zeros((), device=device), [], [], None
     for batch in _order_batches(train, params, epoch, device, options):
         inputs = options.augment(batch.inputs)
         # In bfloat16 where that is exact enough: losses, weights and their updates stay float32 (arXiv:1710.03740).
@@ -195,15 +160,31 @@ def _train_epoch(
         loss.backward()
         norms.append(clip_grad_norm_(model.parameters(), params.clip_norm))
         optimizer.step()
-        if average:
-            average.update_parameters(model)
-        total_loss += loss.detach() * len(batch.rows)
-        progress.update(len(batch.rows))
-        if not progress.disable and len(norms) % STEPS_BETWEEN_NEWS == 1:
-            progress.set_description(f"epoch {epoch}/{params.epochs}, loss {total_loss.item() / progress.n:.3f}")
+        if progress.average:
+            progress.average.update_parameters(model)
+        losses.append(loss.detach())
+        total_loss += losses[-1] * len(batch.rows)
+        bar.update(len(batch.rows))
+        if len(norms) % STEPS_BETWEEN_NEWS == 1:
+            check_loss(total_loss, losses, norms, epoch, optimizer.param_groups[0]["lr"])
+            if not bar.disable:
+                bar.set_description(f"epoch {epoch}/{params.epochs}, loss {total_loss.item() / bar.n:.3f}")
+    check_loss(total_loss, losses, norms, epoch, optimizer.param_groups[0]["lr"])
     norms = torch.stack(norms)
     clipped = (norms > params.clip_norm).float()
     return _Steps((total_loss / len(train)).item(), norms.mean().item(), clipped.mean().item(), state)
+
+
+def check_loss(total: Tensor, losses: list[Tensor], norms: list[Tensor], epoch: int, learning_rate: float) -> None:
+    """Raise InputError if a loss was no finite number; losses, norms: of the epoch's steps so far, scalars."""
+    if total.isfinite():
+        return
+    step = int(torch.stack(losses).isfinite().logical_not().nonzero()[0])
+    gradients = ", ".join(f"{norm.item():.3g}" for norm in norms[max(step - 3, 0) : step + 1])
+    raise InputError(
+        f"the loss became {losses[step].item()} in epoch {epoch}, step {step + 1}, at learning rate {learning_rate:g}; "
+        f"the gradients' norms of the last steps were {gradients}: expected finite numbers; {REMEDY}"
+    )
 
 
 def detach_state(state: State) -> State:

@@ -9,6 +9,7 @@ import torch
 from unroll.errors import InputError
 from unroll.objectives import Classification, Regression
 from unroll.outputs import compute_outputs, resume_outputs
+from unroll.progress import Training
 from unroll.sequence_model import SequenceModel, check_directions, free_run
 from unroll.sequence_params import SequenceParams, read_sequence_params
 from unroll.sequences import NAMES, Sequences
@@ -16,7 +17,7 @@ from unroll.stages.hello.generate import spell
 from unroll.stages.sin2cos.generate import make_windows
 from unroll.stages.sine.generate import make_series
 from unroll.stages.train_sequences import configure
-from unroll.training import Options, Training, detach_state, train_model
+from unroll.training import Options, detach_state, train_model
 from unroll.waves import draw_phases, make_waves
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -48,6 +49,15 @@ def test_hello_is_learned_within_20_epochs_by_layer_and_by_loop() -> None:
             histories.append([epoch.train_loss for epoch in training.history])
         assert histories[0] == pytest.approx(histories[1], abs=1e-6)
     assert min(learned.values()) >= 18
+
+
+def test_a_validation_loss_that_is_no_number_stops_the_training() -> None:
+    params = read_params("sin2cos")
+    train, val = make_windows(6, params.data), make_windows(2, params.data)
+    val.targets[0] = np.inf
+    message = "the validation loss became inf in epoch 1 at learning rate 0.02, while the training loss is"
+    with pytest.raises(InputError, match=message):
+        train_model(SequenceModel(configure(params, train)), train, val, params.train, Regression())
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])

@@ -11,9 +11,10 @@ from unroll.errors import InputError
 from unroll.model import SequenceClassifier, drop_words
 from unroll.objectives import Classification, weigh_classes
 from unroll.outputs import compute_outputs
+from unroll.progress import Epoch, Training
 from unroll.text_params import TextTrainParams
 from unroll.tokens import UNKNOWN_ID, Tokens
-from unroll.training import Epoch, Options, Training, train_model
+from unroll.training import Options, train_model
 
 
 def make_params(**changes: object) -> TextTrainParams:
@@ -147,12 +148,21 @@ def test_the_training_loss_is_the_mean_over_rows() -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
-    model = make_model()
-    with torch.no_grad():
-        model.head.weight.fill_(torch.nan)
-    message = "the loss became nan in training and nan in validation, in epoch 1 at learning rate 0.01"
+    model, steps = make_model(), iter(range(1000))
+
+    def spoil(ids: torch.Tensor) -> torch.Tensor:
+        if next(steps) == 12:
+            with torch.no_grad():
+                model.head.weight.fill_(torch.nan)
+        return ids
+
+    train, val = make_tokens(160, 1), make_tokens(20, 2)  # ten batches, of one length each or nearly so
+    message = (
+        r"the loss became nan in epoch 2, step 3, at learning rate 0.01; the gradients' norms of the last steps were "
+        r"[\d.]+, [\d.]+, nan: expected finite numbers; try a lower train.learning_rate or train.clip_norm"
+    )
     with pytest.raises(InputError, match=message):
-        train_model(model, make_tokens(50, 1), make_tokens(20, 2), make_params())
+        train_model(model, train, val, make_params(), options=Options(augment=spoil))
 
 
 def test_class_weights_balance_a_rare_class() -> None:

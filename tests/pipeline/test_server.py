@@ -135,7 +135,7 @@ def test_a_server_lost_in_training_costs_nothing(quick_workspace: Workspace, tmp
     uri = f"http://127.0.0.1:{port}"
     workspace.change("enabled: false", "enabled: true")
     expected = (workspace.path / "dvc.lock").read_bytes()
-    train, line = "src/unroll/stages/train.py", "        started = time.perf_counter()\n"
+    train, line = "src/unroll/stages/train.py", "        training = train_model(\n"
     with serve(tmp_path, port) as group:
         workspace.change(line, f"        import os; os.killpg({group}, 9)\n" + line, file=train)
         result = workspace.run("python", "-m", "unroll.stages.train", MLFLOW_TRACKING_URI=uri, PYTHONPATH="src")

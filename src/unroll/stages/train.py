@@ -1,7 +1,6 @@
 """data/tokens/ and data/vectors.npy → model.safetensors and config.json in models/, metrics/train.json."""
 
 import math
-import time
 from pathlib import Path
 
 import torch
@@ -10,10 +9,12 @@ from unroll.calibration import fit_temperature
 from unroll.checkpoint import ModelConfig
 from unroll.devices import check_precision, choose_device, make_repeatable
 from unroll.errors import run_stage
-from unroll.files import read_json, write_json
+from unroll.files import find_root, read_json, write_json
 from unroll.model import SequenceClassifier, drop_words
 from unroll.objectives import Classification, weigh_classes
 from unroll.outputs import count_parameters
+from unroll.resuming import FOLDER, Checkpoints, identify_training
+from unroll.symptoms import find_symptoms
 from unroll.text_params import ArchitectureParams, TextParams, read_text_params
 from unroll.tokens import load_tokens
 from unroll.tracking import start_training_run
@@ -34,10 +35,11 @@ def main() -> None:
     torch.manual_seed(params.train.seed)
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     train, val = splits["train"], splits["val"]
+    class_names = read_json(MODELS / "labels.json")
     config = ModelConfig(
         **params.model.model_dump(include=set(ArchitectureParams.model_fields)),
         vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
-        classes=len(read_json(MODELS / "labels.json")),
+        classes=len(class_names),
     )
     model = SequenceClassifier(config)
     vectors = load_vectors(VECTORS)
@@ -46,22 +48,23 @@ def main() -> None:
     model.to(device)
     objective = Classification(weigh_classes(train.labels, config.classes) if params.train.class_weights else None)
     options = choose_options(params, pretrained=len(vectors) > 0)
+    checkpoints = Checkpoints(find_root() / FOLDER, identify_training(params, model, train, val))
 
     with start_training_run(params, splits) as run:
-        started = time.perf_counter()
         training = train_model(
-            model, train, val, params.train, objective, lambda epoch, outputs: run.log_epoch(epoch), options
+            model, train, val, params.train, objective, lambda epoch, _: run.log_epoch(epoch), options, checkpoints
         )
-        seconds = time.perf_counter() - started
         save_weights(training, MODELS / "model.safetensors")
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.labels)
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
         write_history(training, METRICS / "plots" / "history.csv")
         coverage = read_json(METRICS / "vectors.json")["coverage"]
-        summary = summarize(training, count_parameters(model)) | {"vector_coverage": coverage}
+        symptoms = find_symptoms(training, val.targets, params.train.patience, class_names)
+        summary = summarize(training, count_parameters(model), symptoms) | {"vector_coverage": coverage}
         write_json(METRICS / "train.json", summary)
-        run.finish(params, val, summary, seconds)
-    print(f"train: {config.cell} {describe_training(training, summary, seconds)}")
+        run.finish(params, val, summary, training)
+    checkpoints.remove()
+    print(f"train: {config.cell} {describe_training(training, summary)}")
 
 
 def choose_options(params: TextParams, pretrained: bool) -> Options:

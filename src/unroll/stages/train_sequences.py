@@ -1,6 +1,5 @@
 """data/sequences/ → model.safetensors and config.json in models/, metrics/train.json."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +10,17 @@ from torch import Tensor
 from unroll.calibration import fit_temperature
 from unroll.devices import check_precision, choose_device, make_repeatable
 from unroll.errors import run_stage
-from unroll.files import write_json
+from unroll.files import find_root, write_json
 from unroll.objectives import Classification, Regression
 from unroll.outputs import count_parameters
+from unroll.progress import Epoch
+from unroll.resuming import FOLDER, Checkpoints, identify_training
 from unroll.sequence_model import SequenceConfig, SequenceModel, check_directions
 from unroll.sequence_params import SequenceParams, read_sequence_params
 from unroll.sequences import NAMES, Sequences, load_sequences
+from unroll.symptoms import find_symptoms
 from unroll.tracking import start_training_run
-from unroll.training import Epoch, Options, train_model
+from unroll.training import Options, train_model
 from unroll.training_files import describe_training, save_weights, summarize, write_history
 
 SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
@@ -44,6 +46,7 @@ def train_sequences(
     is_classifier = train.targets.dtype == np.int64
     objective = Classification() if is_classifier else Regression()
     options = Options(carry_state=params.carry_state)
+    checkpoints = Checkpoints(find_root() / FOLDER, identify_training(params, model, train, val))
 
     with start_training_run(params, splits) as run:
 
@@ -51,18 +54,18 @@ def train_sequences(
             run.log_epoch(epoch)
             note(epoch, outputs)
 
-        started = time.perf_counter()
-        training = train_model(model, train, val, params.train, objective, on_epoch, options)
-        seconds = time.perf_counter() - started
+        training = train_model(model, train, val, params.train, objective, on_epoch, options, checkpoints)
         save_weights(training, MODELS / "model.safetensors")
         scaled = is_classifier and config.pooling != "none"
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.targets) if scaled else 1.0
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
         write_history(training, METRICS / "plots" / "history.csv")
-        summary = summarize(training, count_parameters(model))
+        symptoms = find_symptoms(training, val.targets, params.train.patience, class_names=[])
+        summary = summarize(training, count_parameters(model), symptoms)
         write_json(METRICS / "train.json", summary)
-        run.finish(params, val, summary, seconds)
-    print(f"train: {config.cell} {describe_training(training, summary, seconds)}")
+        run.finish(params, val, summary, training)
+    checkpoints.remove()
+    print(f"train: {config.cell} {describe_training(training, summary)}")
 
 
 def configure(params: SequenceParams, train: Sequences) -> SequenceConfig:

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from unroll.errors import run_stage
 from unroll.files import replace_when_done
+from unroll.progress import Epoch
 from unroll.sequence_params import read_sequence_params
 from unroll.stages.train_sequences import train_sequences
-from unroll.training import Epoch
 
 FITS = Path("metrics/plots/fits.csv")
 

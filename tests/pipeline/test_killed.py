@@ -1,0 +1,117 @@
+"""A pipeline that is killed, wherever it is, comes to the same bytes when it is run again."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import Workspace, make_environment, set_params
+
+pytestmark = pytest.mark.slow
+STAGES = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
+SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGINT]
+
+
+def start(workspace: Workspace, *command: str) -> subprocess.Popen[str]:
+    """Start a command as a terminal would: as a group of its own, which Ctrl-C reaches."""
+    return subprocess.Popen(
+        command,
+        cwd=workspace.path,
+        env=make_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a background shell ignores
+    )
+
+
+def measure_stages(workspace: Workspace) -> dict[str, float]:
+    """Run the pipeline; return how many seconds each stage took."""
+    process = start(workspace, "dvc", "repro")
+    begun = {}
+    for line in process.stdout:
+        if line.startswith("Running stage"):
+            begun[line.split("'")[1]] = time.monotonic()
+    assert process.wait() == 0
+    ends = [*list(begun.values())[1:], time.monotonic()]
+    return {stage: end - begin for (stage, begin), end in zip(begun.items(), ends, strict=True)}
+
+
+def kill_in(workspace: Workspace, stage: str, seconds: float, number: signal.Signals) -> bool:
+    """Run the pipeline; kill it so many seconds after the stage began. Return whether it was still running then."""
+    process = start(workspace, "dvc", "repro")
+    for line in process.stdout:
+        if line.startswith(f"Running stage '{stage}'"):
+            break
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, number)
+    process.stdout.read()  # until all of them are gone
+    return process.wait() != 0
+
+
+def list_files(workspace: Workspace) -> list[str]:
+    folders = ("data", "models", "metrics")
+    found = [path for folder in folders for path in (workspace.path / folder).rglob("*")]
+    return sorted(str(path.relative_to(workspace.path)) for path in found)
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.exhaustive)], ids="{} in each stage".format)
+def test_killed_anywhere(kills: int, quick: Workspace, tmp_path: Path) -> None:
+    disturbed = quick.copy_to(tmp_path / "disturbed")
+    with (disturbed.path / "data" / "sample" / "headlines.csv").open("a") as file:
+        file.write("Glassworkers of Tarnby strike for warmer halls,Business\n")  # every stage has to run
+    set_params(disturbed, "train", epochs=5)
+    undisturbed = disturbed.copy_to(tmp_path / "undisturbed")
+    seconds = measure_stages(undisturbed)
+    assert list(seconds) == STAGES
+
+    moments = random.Random(kills)
+    killed, tried = dict.fromkeys(STAGES, 0), 0
+    for stage in STAGES:
+        while killed[stage] < kills and (disturbed.path / "dvc.lock").exists():
+            tried += 1
+            number = SIGNALS[tried % len(SIGNALS)]
+            killed[stage] += kill_in(disturbed, stage, moments.uniform(0, 0.9) * seconds[stage], number)
+    disturbed.run("dvc", "repro")
+    assert (disturbed.path / "dvc.lock").read_bytes() == (undisturbed.path / "dvc.lock").read_bytes()
+    assert disturbed.run("dvc", "status").stdout == "Data and pipelines are up to date.\n"
+    assert list_files(disturbed) == list_files(undisturbed)
+    status = [copy.run("git", "status", "--porcelain").stdout for copy in (disturbed, undisturbed)]
+    assert status[0] == status[1]
+    print(f"killed {sum(killed.values())} times")
+
+
+def test_a_killed_training_goes_on_in_a_run_of_its_own(quick: Workspace, tmp_path: Path) -> None:
+    workspace = quick.copy_to(tmp_path / "disturbed")
+    set_params(workspace, "train", epochs=6)
+    set_params(workspace, "tracking", enabled=True)
+    undisturbed = workspace.copy_to(tmp_path / "undisturbed")
+    undisturbed.run("dvc", "repro", "--single-item", "train")
+
+    process = start(workspace, "dvc", "repro", "--single-item", "train")
+    while process.poll() is None and not list(workspace.path.glob(".dvc/tmp/trainings/*-*.safetensors")):
+        pass
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    output = workspace.run("dvc", "repro", "--single-item", "train").stdout
+    assert "train: goes on after epoch" in output
+    assert (workspace.path / "dvc.lock").read_bytes() == (undisturbed.path / "dvc.lock").read_bytes()
+    assert not list(workspace.path.glob(".dvc/tmp/trainings/*"))
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{workspace.path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("headlines").experiment_id
+    finished, killed = client.search_runs([experiment], order_by=["start_time DESC"], max_results=2)
+    assert (killed.info.status, finished.info.status) == ("KILLED", "FINISHED")
+    assert f"after epoch {finished.data.tags['resumed_after_epoch']}," in output
+    curve = client.get_metric_history(finished.info.run_id, "curve/train_loss")
+    assert [point.step for point in curve] == [1, 2, 3, 4, 5, 6]
