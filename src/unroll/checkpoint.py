@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from unroll.errors import InputError
-from unroll.files import read_json
-from unroll.params import Count
+from unroll.files import check_weights, read_json
+from unroll.params import Count, Sha256
 from unroll.text_params import ArchitectureParams
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -22,6 +22,7 @@ class ModelConfig(ArchitectureParams):
     vocabulary_size: Count
     classes: Count
     temperature: Annotated[float, Field(gt=0)] = 1.0
+    weights_sha256: Sha256 = None  # of model.safetensors, which would be read with changed numbers too
 
     @property
     def outputs(self) -> int:
@@ -47,8 +48,7 @@ def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:
     Raises:
         InputError: the file is missing or damaged, or its weights are not of a model of this configuration.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
+    check_weights(path, config.weights_sha256)
     try:
         weights = load_file(path)
     except SafetensorError as error:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from unroll.encoder import Pooling, RecurrentEncoder, State
 from unroll.errors import InputError
-from unroll.files import read_json
-from unroll.params import Count
+from unroll.files import check_weights, read_json
+from unroll.params import Count, Sha256
 from unroll.sequence_params import FeatureModelParams
 
 
@@ -21,6 +21,7 @@ class SequenceConfig(FeatureModelParams):
     input_size: Count
     outputs: Count
     temperature: float = 1.0
+    weights_sha256: Sha256 = None
 
 
 class SequenceModel(nn.Module):
@@ -59,11 +60,10 @@ def load_sequence_model(folder: Path) -> tuple[SequenceModel, SequenceConfig]:
         config = SequenceConfig.model_validate(read_json(config_path))
     except ValidationError as error:
         raise InputError(f"{config_path} is not what training writes: {error}") from None
+    check_weights(path, config.weights_sha256)
     model = SequenceModel(config)
     try:
         model.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
     except SafetensorError as error:
         raise InputError(f"{path} holds no weights: {error}") from None
     except RuntimeError:

@@ -1,18 +1,21 @@
 """What a training leaves as files: its weights, its learning curves, its summary."""
 
+import hashlib
 from pathlib import Path
 
 import pandas as pd
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from unroll.files import replace_when_done
 from unroll.training import Training
 
 
-def save_weights(training: Training, path: Path) -> None:
-    """Write the best epoch's weights as models/model.safetensors."""
+def save_weights(training: Training, path: Path) -> str:
+    """Write the best epoch's weights as models/model.safetensors; return the file's SHA-256."""
+    content = save(training.weights)
     with replace_when_done(path) as temporary:
-        save_file(training.weights, temporary)
+        temporary.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def write_history(training: Training, path: Path) -> None:

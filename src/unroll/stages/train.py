@@ -53,9 +53,10 @@ def main() -> None:
             model, train, val, params.train, objective, lambda epoch, outputs: run.log_epoch(epoch), options
         )
         seconds = time.perf_counter() - started
-        save_weights(training, MODELS / "model.safetensors")
+        weights_sha256 = save_weights(training, MODELS / "model.safetensors")
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.labels)
-        write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
+        learned = {"temperature": temperature, "weights_sha256": weights_sha256}
+        write_json(MODELS / "config.json", config.model_dump() | learned)
         write_history(training, METRICS / "plots" / "history.csv")
         coverage = read_json(METRICS / "vectors.json")["coverage"]
         summary = summarize(training, count_parameters(model)) | {"vector_coverage": coverage}

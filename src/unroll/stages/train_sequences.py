@@ -54,10 +54,11 @@ def train_sequences(
         started = time.perf_counter()
         training = train_model(model, train, val, params.train, objective, on_epoch, options)
         seconds = time.perf_counter() - started
-        save_weights(training, MODELS / "model.safetensors")
+        weights_sha256 = save_weights(training, MODELS / "model.safetensors")
         scaled = is_classifier and config.pooling != "none"
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.targets) if scaled else 1.0
-        write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
+        learned = {"temperature": temperature, "weights_sha256": weights_sha256}
+        write_json(MODELS / "config.json", config.model_dump() | learned)
         write_history(training, METRICS / "plots" / "history.csv")
         summary = summarize(training, count_parameters(model))
         write_json(METRICS / "train.json", summary)
