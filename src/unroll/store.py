@@ -85,10 +85,11 @@ def require_store(uri: str) -> Iterator[None]:
 def catch_store_errors() -> Iterator[None]:
     """Turn whatever MLflow raises when its database, server or artifact folder fails into a StoreError."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError  # MLflow wraps those of its queries, but not those of connecting
 
     try:
         yield
-    except (MlflowException, requests.RequestException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
         raise StoreError(_find_reason(error)) from error
 
 
