@@ -4,6 +4,7 @@ import typer
 
 from unroll.errors import InputError, exit_with_message
 from unroll.model_commands import gradients, neighbors, predict
+from unroll.repair_commands import check
 from unroll.result_commands import compare, metrics, runs, ui
 
 app = typer.Typer(
@@ -12,7 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (predict, neighbors, metrics, runs, compare, gradients, ui):
+for command in (predict, neighbors, metrics, runs, compare, gradients, check, ui):
     app.command()(command)
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -27,6 +28,7 @@ def run_stage(main: Callable[[], None]) -> None:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _check_room()
         main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -35,3 +37,11 @@ def run_stage(main: Callable[[], None]) -> None:
         if os.environ.get("UNROLL_DEBUG"):
             raise
         exit_with_message(error)
+
+
+def _check_room() -> None:
+    """Raise InputError if no temporary file can be written: libraries would tell of it in long tracebacks."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise InputError(f"{error.strerror}: make room there, or set TMPDIR to a folder that has some") from None

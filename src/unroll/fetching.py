@@ -11,7 +11,7 @@ import pooch
 import requests
 
 from unroll.errors import InputError
-from unroll.files import compute_hash, replace_when_done, resolve_location
+from unroll.files import NO_ROOM, compute_hash, replace_when_done, resolve_location
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 20
@@ -89,6 +89,8 @@ def _copy(source: Path, target: Path, parameter: str) -> None:
     try:
         shutil.copyfile(source, target)
     except OSError as error:
+        if error.errno in NO_ROOM:  # of the copy, of which `replace_when_done` tells
+            raise
         raise InputError(f"{parameter}: {source} cannot be read: {error.strerror}") from None
 
 

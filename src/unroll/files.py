@@ -1,10 +1,11 @@
 """Files written whole or not at all, with the same bytes for the same content."""
 
+import errno
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
@@ -12,26 +13,65 @@ from typing import Any
 
 from unroll.errors import InputError
 
+# What only writing can meet: no room, no more quota, a larger file than allowed, a disk that takes nothing.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+
 
 @contextmanager
 def replace_when_done(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
     What a process that was killed has left of the same file is removed too.
+
+    Raises:
+        InputError: the folder cannot be written to, or there is no room for the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{escape(path.stem)}-[0-9]*-*{escape(path.suffix)}"):
-        if not _is_alive(int(leftover.name.removeprefix(f".{path.stem}-").partition("-")[0])):
-            leftover.unlink(missing_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-{os.getpid()}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    with explain_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in path.parent.glob(f".{escape(path.stem)}-[0-9]*-*{escape(path.suffix)}"):
+            if not _is_alive(int(leftover.name.removeprefix(f".{path.stem}-").partition("-")[0])):
+                leftover.unlink(missing_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-{os.getpid()}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
-        temporary.replace(path)
+        with explain_write_errors(path, NO_ROOM):  # the block may read, too
+            yield temporary
+        with explain_write_errors(path):
+            temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_scratch(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path` for what it is made from; remove it in any case.
+
+    Raises:
+        InputError: the folder cannot be written to, or there is no room in it.
+    """
+    with explain_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=path.parent)
+    with explain_write_errors(path, NO_ROOM), scratch as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def explain_write_errors(path: Path, only: Collection[int] = ()) -> Iterator[None]:
+    """Turn what the system says in the block, of those error numbers or of all, into one line about `path`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if only and error.errno not in only:
+            raise
+        reason = os.strerror(error.errno) if error.errno else error
+        raise InputError(f"{path} cannot be written: {reason}") from None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import socket
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,11 +85,12 @@ def require_store(uri: str) -> Iterator[None]:
 def catch_store_errors() -> Iterator[None]:
     """Turn whatever MLflow raises when its database, server or artifact folder fails into a StoreError."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError  # MLflow wraps those of its queries, but not those of connecting
 
     try:
         yield
-    except (MlflowException, requests.RequestException, OSError) as error:
-        raise StoreError(str(error).splitlines()[0][:200] if str(error) else type(error).__name__) from error
+    except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
+        raise StoreError(_find_reason(error)) from error
 
 
 def find_tracking_uri(root: Path) -> str:
@@ -113,7 +115,16 @@ def hide_password(uri: str) -> str:
 
 def describe_process() -> str:
     """Return a text that tells this process from every other one of any machine: host, process id, start."""
-    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.0f}"
+    return f"{socket.gethostname()} {os.getpid()} {_find_start(psutil.Process()):.0f}"
+
+
+def _find_reason(error: BaseException) -> str:
+    """Return the first line that an error says; of SQLite's, not what MLflow and SQLAlchemy say around it."""
+    cause = error
+    while cause.__cause__ and not isinstance(cause, sqlite3.Error):
+        cause = cause.__cause__
+    told = str(cause if isinstance(cause, sqlite3.Error) else error)
+    return told.splitlines()[0][:200] if told else type(error).__name__
 
 
 def _local_uri(root: Path) -> str:
@@ -161,9 +172,14 @@ def _is_alive(process: str) -> bool:
     try:
         found = psutil.Process(int(process_id))
         # Another process may have been given the same id since.
-        return found.status() != psutil.STATUS_ZOMBIE and abs(found.create_time() - float(started)) < 2
+        return found.status() != psutil.STATUS_ZOMBIE and abs(_find_start(found) - float(started)) < 2
     except psutil.NoSuchProcess:
         return False
+
+
+def _find_start(process: psutil.Process) -> float:
+    """Return when the process started, in seconds since the machine did: both are told anew when the clock is set."""
+    return process.create_time() - psutil.boot_time()
 
 
 def _quieten_mlflow() -> None:

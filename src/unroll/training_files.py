@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from unroll.files import replace_when_done
 from unroll.progress import Training
@@ -12,8 +12,9 @@ from unroll.progress import Training
 
 def save_weights(training: Training, path: Path) -> None:
     """Write the best epoch's weights as models/model.safetensors."""
+    content = save(training.weights)
     with replace_when_done(path) as temporary:
-        save_file(training.weights, temporary)
+        temporary.write_bytes(content)
 
 
 def write_history(training: Training, path: Path) -> None:

@@ -1,11 +1,21 @@
 """Files are written whole or not at all."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from unroll.errors import InputError
-from unroll.files import compute_hash, find_root, read_json, replace_when_done, write_json
+from unroll.files import (
+    NO_ROOM,
+    check_weights,
+    compute_hash,
+    find_root,
+    open_scratch,
+    read_json,
+    replace_when_done,
+    write_json,
+)
 
 
 def list_names(folder: Path) -> list[str]:
@@ -62,3 +72,43 @@ def test_the_root_is_that_of_the_main_checkout(tmp_path: Path, monkeypatch: pyte
     assert find_root() == tmp_path
     monkeypatch.setenv("DVC_ROOT", "/elsewhere")
     assert find_root() == Path("/elsewhere")
+
+
+def test_what_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path, reason in (
+        (tmp_path / "file" / "a.json", "File exists"),
+        (tmp_path / "file" / "deeper" / "a.json", "Not a directory"),
+        (tmp_path / "folder", "Is a directory"),
+        (tmp_path / ("a" * 300) / "a.json", "File name too long"),
+    ):
+        with pytest.raises(InputError) as caught:
+            write_json(path, 1)
+        assert str(caught.value) == f"{path} cannot be written: {reason}"
+    assert sorted(list_names(tmp_path)) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("number", sorted(NO_ROOM))
+def test_no_room_is_told_and_another_error_of_the_block_is_not_renamed(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(InputError, match=r"a\.txt cannot be written: "), replace_when_done(path):
+        raise OSError(number, "")
+    with pytest.raises(InputError, match=r"a\.txt cannot be written: "), open_scratch(path):
+        raise OSError(number, "")
+    with pytest.raises(PermissionError), replace_when_done(path):
+        raise PermissionError(errno.EACCES, "of a file that the block reads")
+    assert list_names(tmp_path) == []
+
+
+def test_weights_are_those_that_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(InputError, match=r"model\.safetensors is missing: `dvc repro` makes it"):
+        check_weights(path, None)
+    path.write_bytes(b"weights")
+    check_weights(path, None)
+    check_weights(path, compute_hash(path, "sha256"))
+    with pytest.raises(
+        InputError, match=r"is damaged or of another training: its SHA-256 is [0-9a-f]{12}…, expected 0"
+    ):
+        check_weights(path, "0" * 64)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from unroll.datasets import Layout, choose_layout, read_rows
 from unroll.errors import InputError, run_stage
-from unroll.files import read_json, write_json
+from unroll.files import open_scratch, read_json, write_json
 from unroll.tables import copy_rows
 from unroll.text import Cleaning
 from unroll.text_columns import clean_texts
@@ -35,11 +34,10 @@ def main() -> None:
     params = read_text_params()
     cleaning = choose_cleaning(params.preprocess)
     sources = read_json(RAW / "sources.json")
-    CLEAN.parent.mkdir(parents=True, exist_ok=True)
     # Two passes, so that the texts are never all in memory: the first cleans, and remembers a few bytes of each
     # row; only when all are known can duplicates be told; the second copies the rows that are kept.
-    with TemporaryDirectory(dir=CLEAN.parent) as folder:
-        cleaned = Path(folder) / "cleaned.parquet"
+    with open_scratch(CLEAN) as folder:
+        cleaned = folder / "cleaned.parquet"
         parts = clean_sources(sources, choose_layout(params.data), cleaning, cleaned)
         index = pa.concat_tables(parts).unify_dictionaries().to_pandas()
         fates = decide_fates(index)

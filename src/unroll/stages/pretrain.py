@@ -1,14 +1,13 @@
 """data/splits/train.parquet → data/vectors.npy: vectors of tokens, learned from the training text or from a file."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from unroll.errors import run_stage
 from unroll.fetching import fetch_cached
-from unroll.files import find_root, write_json
+from unroll.files import find_root, open_scratch, write_json
 from unroll.skipgram import count_epochs, learn_vectors
 from unroll.tables import read_batches
 from unroll.text_params import PretrainParams, TextParams, read_text_params
@@ -58,8 +57,8 @@ def take_from_file(tokenizer: Tokenizer, params: TextParams) -> tuple[np.ndarray
 def learn_from_text(tokenizer: Tokenizer, size: int, params: PretrainParams) -> tuple[np.ndarray, str]:
     """Return vectors learned from the training text, and a line about it."""
     tokenizer.no_truncation()  # a context may be longer than what is classified
-    with TemporaryDirectory(dir=VECTORS.parent) as folder:
-        corpus = Path(folder) / "ids.txt"
+    with open_scratch(VECTORS) as folder:
+        corpus = folder / "ids.txt"
         words = write_corpus(tokenizer, corpus)
         epochs = count_epochs(words, params)
         vectors = learn_vectors(corpus, tokenizer.get_vocab_size(), size, epochs, params)

@@ -35,7 +35,7 @@ def main() -> None:
         progress = tqdm(batches, desc=f"tokenize {split}", unit=" batches", disable=None)
         save_tokens((encode_batch(batch, encoder, class_names) for batch in progress), TOKENS, split)
     with replace_when_done(MODELS / "tokenizer.json") as temporary:
-        tokenizer.save(str(temporary))
+        temporary.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")  # its own `save` hides what failed
     write_json(MODELS / "labels.json", class_names)
     print(f"tokenize: {tokenizer.get_vocab_size():,} {params.tokenize.level} tokens in the vocabulary")
 

@@ -1,0 +1,72 @@
+"""`dvc push` here and `dvc pull` in a colleague's fresh clone, through a folder and through an S3 endpoint."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from conftest import Workspace
+
+pytestmark = pytest.mark.slow
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where a team keeps its data.
+
+    options: what each of them sets beside the address, for themselves; environment: with what the commands run.
+    """
+
+    url: str
+    options: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
+    if request.param == "folder":
+        yield Remote(str(tmp_path / "storage"))
+        return
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        secrets = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        boto3.client("s3", endpoint_url=address, region_name="us-east-1", **secrets).create_bucket(Bucket="team")
+        yield Remote("s3://team/headlines", {"endpointurl": address}, KEYS)
+    finally:
+        server.stop()
+
+
+def set_options(workspace: Workspace, remote: Remote) -> None:
+    for name, value in remote.options.items():
+        workspace.run("dvc", "remote", "modify", "--local", "storage", name, value)
+
+
+def list_outputs(workspace: Workspace) -> dict[str, bytes]:
+    folders = ("data/tokens", "models", "metrics")
+    files = [path for folder in folders for path in (workspace.path / folder).rglob("*") if path.is_file()]
+    return {str(path.relative_to(workspace.path)): path.read_bytes() for path in files}
+
+
+def test_a_colleague_pulls_and_has_all(quick_workspace: Workspace, tmp_path: Path, remote: Remote) -> None:
+    quick_workspace.run("dvc", "remote", "add", "--default", "storage", remote.url)
+    set_options(quick_workspace, remote)
+    quick_workspace.run("git", "commit", "--quiet", "--all", "--message", "Set a remote")
+    quick_workspace.run("dvc", "push", **remote.environment)
+    quick_workspace.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = Workspace(tmp_path / "clone")
+    set_options(clone, remote)
+    clone.run("dvc", "pull", **remote.environment)
+    # From here on, no remote is needed.
+    assert "Data and pipelines are up to date." in clone.run("dvc", "status").stdout
+    assert clone.stages_run("dvc", "repro") == []
+    assert list_outputs(clone) == list_outputs(quick_workspace)
+    question = ("unroll", "predict", "The final tennis tournament starts next week.")
+    assert clone.run(*question).stdout == quick_workspace.run(*question).stdout
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+    assert not (clone.path / "mlflow.db").exists()
