@@ -1,4 +1,4 @@
-"""data/tokens/ and data/vectors.npy → model.safetensors and config.json in models/, metrics/train.json."""
+"""data/tokens/, data/vectors.npy → model.safetensors, config.json, checksums.json in models/, metrics/train.json."""
 
 import math
 import time
@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from unroll.calibration import fit_temperature
-from unroll.checkpoint import ModelConfig
+from unroll.checkpoint import ModelConfig, load_labels
+from unroll.checksums import TEXT_PARTS, write_checksums
 from unroll.devices import check_precision, choose_device, make_repeatable
 from unroll.errors import run_stage
 from unroll.files import read_json, write_json
@@ -37,7 +38,7 @@ def main() -> None:
     config = ModelConfig(
         **params.model.model_dump(include=set(ArchitectureParams.model_fields)),
         vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
-        classes=len(read_json(MODELS / "labels.json")),
+        classes=len(load_labels(MODELS / "labels.json")),
     )
     model = SequenceClassifier(config)
     vectors = load_vectors(VECTORS)
@@ -56,6 +57,7 @@ def main() -> None:
         save_weights(training, MODELS / "model.safetensors")
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.labels)
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
+        write_checksums(MODELS, TEXT_PARTS)
         write_history(training, METRICS / "plots" / "history.csv")
         coverage = read_json(METRICS / "vectors.json")["coverage"]
         summary = summarize(training, count_parameters(model)) | {"vector_coverage": coverage}
