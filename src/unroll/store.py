@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import psutil
 import requests
 from filelock import FileLock
 
-from unroll.errors import InputError
+from unroll.errors import InputError, hide_password
 from unroll.files import find_root
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
@@ -63,8 +62,7 @@ def connect(experiment: str) -> Store:
         found = _find_or_create(client, experiment, root, uri)
         if found.lifecycle_stage == "deleted":
             raise InputError(
-                f"tracking.experiment = {experiment!r} is deleted in {hide_password(uri)}: restore it, or choose "
-                "another name"
+                f"tracking.experiment = {experiment!r} is deleted in {uri}: restore it, or choose another name"
             )
         _mark_dead_runs(client, found.experiment_id)
     return Store(client, uri, found.experiment_id, lock)
@@ -88,7 +86,8 @@ def catch_store_errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, requests.RequestException, OSError) as error:
-        raise StoreError(str(error).splitlines()[0][:200] if str(error) else type(error).__name__) from error
+        about = hide_password(str(error))
+        raise StoreError(about.splitlines()[0][:200] if about else type(error).__name__) from error
 
 
 def find_tracking_uri(root: Path) -> str:
@@ -104,11 +103,6 @@ def find_artifact_folder(root: Path) -> Path:
 def is_server(uri: str) -> bool:
     """Whether the store is a server, rather than a database that is opened directly."""
     return uri.startswith(("http://", "https://"))
-
-
-def hide_password(uri: str) -> str:
-    """Return the address without the user and password that it may hold."""
-    return re.sub(r"//[^/@]*@", "//…@", uri)
 
 
 def describe_process() -> str:
@@ -132,9 +126,7 @@ def _check_server(uri: str) -> None:
 
 def _explain(uri: str, error: StoreError) -> InputError:
     start = "start the server" if is_server(uri) else "mend it"
-    return InputError(
-        f"MLflow's store {hide_password(uri)} cannot be used: {start}, or set tracking.enabled=false ({error})"
-    )
+    return InputError(f"MLflow's store {uri} cannot be used: {start}, or set tracking.enabled=false ({error})")
 
 
 def _find_or_create(client: "MlflowClient", name: str, root: Path, uri: str) -> "Experiment":
