@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repro-all verify test bench bench-quick browser lint ui lock
+.PHONY: help setup repro repro-all verify test audit bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
@@ -41,6 +41,13 @@ verify: setup  ## run every pipeline twice, under different circumstances, and c
 test: setup browser  ## run every test
 	python -m pytest
 
+audit: setup $(VENV)/.audit  ## look for known vulnerabilities and risky code, and list the packages' licences
+	@python -m unroll.audit
+
+$(VENV)/.audit: requirements-audit.txt $(VENV)/.installed
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-audit.txt
+	@touch $@
+
 bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (about 20 minutes)
 	python -m benchmarks
 
@@ -63,4 +70,4 @@ ui: setup  ## serve the MLflow UI on localhost (PORT=5000)
 	@unroll ui --port $(PORT)
 
 lock: setup  ## write the versions that are installed to requirements.txt
-	python -m pip freeze --all --exclude pip --exclude unroll | sed 's/+cpu$$//' > requirements.txt
+	python -m pip freeze --all --exclude pip --exclude unroll | sed 's/+cpu$$//' | grep -vxFf requirements-audit.txt > requirements.txt

@@ -14,6 +14,7 @@ from benchmarks.epochs import LAYERS, build_textbook, load_textbook, make_config
 from benchmarks.headlines import Headlines, take_rows, tile_texts
 from benchmarks.measure import Comparison, Section, at_least, at_most, compare, time_processor
 from unroll.checkpoint import ModelConfig
+from unroll.checksums import TEXT_PARTS, write_checksums
 from unroll.files import write_json
 from unroll.forward import predict_all
 from unroll.inference import Classifier, load_classifier
@@ -73,6 +74,7 @@ def load_untrained(headlines: Headlines, config: ModelConfig, folder: Path) -> C
         shutil.copy(headlines.folder / "models" / name, folder)
     write_json(folder / "config.json", config.model_dump())
     save_file(SequenceClassifier(config).state_dict(), folder / "model.safetensors")
+    write_checksums(folder, TEXT_PARTS)
     return load_classifier(folder)
 
 

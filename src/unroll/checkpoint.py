@@ -1,16 +1,16 @@
-"""A trained model as files: models/config.json and models/model.safetensors."""
+"""A trained model as files: models/config.json, labels.json and model.safetensors."""
 
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from unroll.errors import InputError
 from unroll.files import read_json
-from unroll.params import Count
+from unroll.params import Count, check_params
 from unroll.text_params import ArchitectureParams
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -35,10 +35,22 @@ def load_config(path: Path) -> ModelConfig:
     Raises:
         InputError: the file is missing or is not what training writes.
     """
-    try:
-        return ModelConfig.model_validate(read_json(path))
-    except ValidationError as error:
-        raise InputError(f"{path} is not what training writes: {error}") from None
+    return check_params(read_json(path), ModelConfig, path)
+
+
+def load_labels(path: Path) -> list[str]:
+    """Read models/labels.json: the classes' names.
+
+    Raises:
+        InputError: the file is missing or is not what training writes.
+    """
+    names = read_json(path)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise InputError(f"{path} is not what training writes: expected a list of names")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path} has {twice!r} more than once: expected distinct names")
+    return names
 
 
 def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:

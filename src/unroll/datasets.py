@@ -1,7 +1,7 @@
 """Where each data set comes from and how its files are read into one table of text and label."""
 
 import csv
-import gzip
+import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from unroll.errors import InputError
 from unroll.files import resolve_location
-from unroll.reading import explain_read_errors
+from unroll.reading import check_unpacked, explain_read_errors, limit_unpacked, open_unpacked
 from unroll.reviews import read_reviews
 from unroll.text_params import DataParams
 
@@ -150,7 +150,8 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
     """Yield a csv, tsv or parquet file in chunks, every cell as a string, missing cells as empty strings.
 
     Raises:
-        InputError: the file is missing, empty, truncated, not UTF-8 or malformed, or lacks a required column.
+        InputError: the file is missing, empty, truncated, not UTF-8 or malformed, lacks a required column, or unpacks
+            to more than `limit_unpacked`.
     """
     suffix = find_suffix(str(path))
     chunks = _read_parquet(path) if suffix == ".parquet" else _read_delimited(path, header)
@@ -168,10 +169,10 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
 
 
 def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.DataFrame]:
-    with warnings.catch_warnings():
+    with open_unpacked(path) as file, warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the header
         reader = pd.read_csv(
-            path,
+            file,
             sep=_separator(path),
             header=None if header else 0,
             names=list(header) if header else None,
@@ -189,8 +190,11 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
     # Arrow's buffer in advance would in the end hold the whole file.
     with pq.ParquetFile(path, pre_buffer=False) as file:
+        limit, size = limit_unpacked(path), 0
         for batch in file.iter_batches(batch_size=CHUNK_ROWS):
             columns = [_write_out(column).fill_null("") for column in batch.columns]
+            size += sum(column.nbytes for column in columns)
+            check_unpacked(path, size, limit)
             yield pa.table(columns, names=batch.schema.names).to_pandas().astype(str)
 
 
@@ -225,9 +229,11 @@ def _describe_undecodable(path: Path, header: tuple[str, ...] | None) -> str:
 
     Rows count from 1 as everywhere; where the file has a header row of its own, that is row 0.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
     # Undecodable bytes become lone surrogates, which can be found after the rows have been told apart.
-    with opener(path, "rt", encoding="utf-8", errors="surrogateescape", newline="") as text:
+    with (
+        open_unpacked(path) as file,
+        io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="") as text,
+    ):
         rows = enumerate(csv.reader(text, delimiter=_separator(path)), start=1 if header else 0)
         try:
             for number, fields in rows:

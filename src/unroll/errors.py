@@ -1,18 +1,38 @@
 """Errors that a person can act on, told in one line."""
 
 import os
+import re
 import signal
 import sys
 import tempfile
 from collections.abc import Callable
 from typing import NoReturn
 
+_USER = re.compile(r"(\w:/+)(.*)@([^\s'\"]*)", re.DOTALL)
+_QUERY = re.compile(r"(\w:/+[^\s'\"?]*\?)[^\s'\"]+")
+
 
 class InputError(Exception):
     """Something the user gave (a file, a column, a parameter) is not what was expected.
 
-    The message is one line that names the thing, the value found and what was expected.
+    The message is one line that names the thing, the value found and what was expected. No password stands in it.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(hide_password(message))
+
+
+def hide_password(text: str) -> str:
+    """Return an address, or a text that holds some, without the users, passwords and queries in them.
+
+    A password may hold any character, an @ or a space too: what might be one is hidden, if in doubt too much.
+    """
+    return _QUERY.sub(r"\1…", _USER.sub(_hide_user, text))
+
+
+def _hide_user(found: re.Match[str]) -> str:
+    # A question mark before the @ may be of the password, or begin a query that holds the @.
+    return f"{found[1]}…" if "?" in found[2] else f"{found[1]}…@{found[3]}"
 
 
 def exit_with_message(error: InputError) -> NoReturn:

@@ -5,16 +5,18 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
-import pooch
 import requests
+from tqdm import tqdm
 
-from unroll.errors import InputError
+from unroll.errors import InputError, hide_password
 from unroll.files import NO_ROOM, compute_hash, replace_when_done, resolve_location
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 20
+BLOCK_BYTES = 2**16
+MOST_BYTES = 2**34  # of a download; the largest file that the documentation names has 2 GB
 
 
 def fetch(location: str, target: Path, parameter: str = "data.url") -> None:
@@ -44,10 +46,7 @@ def fetch_cached(location: str, sha256: str | None, root: Path, parameter: str) 
     scheme = urlsplit(found).scheme if "://" in found else "file"
     if scheme == "file":
         path = Path(unquote(urlsplit(found).path) if "://" in found else found)
-        if not path.is_file():
-            raise InputError(
-                f"{parameter}: {path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}"
-            )
+        _require_file(path, parameter)
         check_content(path, sha256, found)
         return path
     name = Path(unquote(urlsplit(found).path)).name
@@ -83,9 +82,7 @@ def check_content(path: Path, expected: str | None, location: str) -> str:
 
 
 def _copy(source: Path, target: Path, parameter: str) -> None:
-    if not source.is_file():
-        problem = "is a folder, expected a file" if source.is_dir() else "does not exist"
-        raise InputError(f"{parameter}: {source} {problem}")
+    _require_file(source, parameter)
     try:
         shutil.copyfile(source, target)
     except OSError as error:
@@ -94,11 +91,19 @@ def _copy(source: Path, target: Path, parameter: str) -> None:
         raise InputError(f"{parameter}: {source} cannot be read: {error.strerror}") from None
 
 
+def _require_file(path: Path, parameter: str) -> None:
+    """Raise InputError for what is no file. A device or a pipe might never end."""
+    if not path.is_file():
+        problem = "does not exist"
+        if path.exists():
+            problem = f"is a {'folder' if path.is_dir() else 'device or a pipe'}, expected a file"
+        raise InputError(f"{parameter}: {path} {problem}")
+
+
 def _download(url: str, target: Path, parameter: str) -> None:
-    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT_SECONDS)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            downloader(url, str(target), None)
+            _stream(url, target, parameter)
             return
         except requests.RequestException as error:
             status = error.response.status_code if error.response is not None else None
@@ -109,6 +114,46 @@ def _download(url: str, target: Path, parameter: str) -> None:
                 ) from None
             print(f"download: attempt {attempt} of {ATTEMPTS} failed ({_describe(error)})", file=sys.stderr)
             time.sleep(attempt / 2)
+        except OSError as error:
+            raise InputError(f"{target.parent} cannot be written to: {error.strerror}") from None
+
+
+def _stream(url: str, target: Path, parameter: str) -> None:
+    limit = min(MOST_BYTES, shutil.disk_usage(target.parent).free)
+    hooks = {"response": _check_redirect}
+    with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, hooks=hooks) as response, target.open("wb") as file:
+        response.raise_for_status()
+        length = response.headers.get("content-length", "")
+        announced = int(length) if length.isdecimal() else 0
+        _check_size(url, announced, limit, parameter)
+        size = 0
+        with tqdm(total=announced or None, unit="B", unit_scale=True, desc="download", disable=None) as progress:
+            for block in response.iter_content(BLOCK_BYTES):
+                size += len(block)
+                _check_size(url, size, limit, parameter)  # what was announced need not be true
+                file.write(block)
+                progress.update(len(block))
+
+
+def _check_redirect(response: requests.Response, **options: object) -> None:
+    """Raise InputError for a redirect to something else than a web server, or from an encrypted one to another."""
+    if not response.is_redirect:
+        return
+    location, allowed = response.headers["location"], ("http", "https")
+    if response.url.startswith("https:"):
+        allowed = ("https",)
+    try:
+        scheme = urlsplit(urljoin(response.url, location)).scheme
+    except ValueError:  # no address at all
+        scheme = ""
+    if scheme not in allowed:
+        raise InputError(f"{response.url} redirects to {location}: expected an address with {' or '.join(allowed)}")
+
+
+def _check_size(url: str, size: int, limit: int, parameter: str) -> None:
+    if size > limit:
+        reason = "as much as is free on this disk" if limit < MOST_BYTES else "the most that is downloaded"
+        raise InputError(f"{parameter}: {url} has {size:,} bytes or more: expected at most {limit:,}, {reason}")
 
 
 def _is_hopeless(error: requests.RequestException) -> bool:
@@ -127,4 +172,6 @@ def _describe(error: requests.RequestException) -> str:
         return "the server's certificate could not be verified"
     if isinstance(error, requests.ConnectionError):
         return "the server could not be reached"
-    return str(error)
+    if isinstance(error, ValueError):
+        return "this is not a whole address"  # the error quotes it in pieces, of which one may be a password
+    return hide_password(str(error))

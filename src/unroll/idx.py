@@ -1,6 +1,5 @@
 """IDX files, as MNIST is published in: a header of big-endian numbers, then an array of bytes; plain or gzip."""
 
-import gzip
 import hashlib
 import math
 import struct
@@ -11,7 +10,7 @@ import numpy as np
 
 from unroll.errors import InputError
 from unroll.files import replace_when_done
-from unroll.reading import explain_read_errors
+from unroll.reading import explain_read_errors, open_unpacked
 
 LIMIT_BYTES = 2**28  # MNIST's largest file has 47 million
 TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
@@ -27,7 +26,7 @@ def read_idx(path: Path, limit_bytes: int = LIMIT_BYTES) -> np.ndarray:
     Raises:
         InputError: the file is missing, is not whole, or holds anything else.
     """
-    with explain_read_errors(path), _open_unpacked(path) as file:
+    with explain_read_errors(path), open_unpacked(path) as file:
         shape = _read_shape(file, path)
         size = math.prod(shape)
         promise = " × ".join(f"{length:,}" for length in shape)
@@ -61,16 +60,10 @@ def compute_unpacked_md5(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
         InputError: the file is missing, is not whole, or unpacks to more than `limit_bytes`.
     """
     digest = hashlib.md5(usedforsecurity=False)
-    with explain_read_errors(path), _open_unpacked(path) as file:
+    with explain_read_errors(path), open_unpacked(path, limit_bytes) as file:
         while block := file.read(2**16):
             digest.update(block)
-            if file.tell() > limit_bytes:
-                raise InputError(f"{path} has more than {limit_bytes:,} bytes, unpacked: expected at most that")
     return digest.hexdigest()
-
-
-def _open_unpacked(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
 def _read_shape(file: BinaryIO, path: Path) -> tuple[int, ...]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
 
-from unroll.checkpoint import load_config, load_weights
+from unroll.checkpoint import load_config, load_labels, load_weights
+from unroll.checksums import TEXT_PARTS, check_parts
 from unroll.errors import InputError
 from unroll.files import read_json
 from unroll.forward import predict_all, predict_one
 from unroll.network import Network, build_network
+from unroll.params import check_params
 from unroll.text import Cleaning, clean_text
 from unroll.tokens import Tokens
 from unroll.vocabulary import load_tokenizer, make_encoder
@@ -70,22 +71,16 @@ def load_classifier(folder: Path = Path("models")) -> Classifier:
     Raises:
         InputError: a file is missing or damaged, or the files do not belong together.
     """
-    cleaning = _load_cleaning(folder / "cleaning.json")
+    cleaning = check_params(read_json(folder / "cleaning.json"), Cleaning, folder / "cleaning.json")
     config = load_config(folder / "config.json")
     tokenizer = load_tokenizer(folder / "tokenizer.json")
-    class_names = read_json(folder / "labels.json")
+    class_names = load_labels(folder / "labels.json")
     if len(class_names) != config.classes or tokenizer.get_vocab_size() != config.vocabulary_size:
         raise InputError(
             f"{folder}: config.json is of a model with {config.classes} classes and {config.vocabulary_size} tokens, "
             f"labels.json and tokenizer.json have {len(class_names)} and {tokenizer.get_vocab_size()}: "
             "expected the files of one training"
         )
-    network = build_network(load_weights(folder / "model.safetensors", config), config)
-    return Classifier(cleaning, make_encoder(tokenizer), network, class_names)
-
-
-def _load_cleaning(path: Path) -> Cleaning:
-    try:
-        return Cleaning.model_validate(read_json(path))
-    except ValidationError as error:
-        raise InputError(f"{path} is not what training writes: {error}") from None
+    weights = load_weights(folder / "model.safetensors", config)
+    check_parts(folder, TEXT_PARTS)  # the last, because what else is wrong says more
+    return Classifier(cleaning, make_encoder(tokenizer), build_network(weights, config), class_names)

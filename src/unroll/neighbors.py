@@ -9,6 +9,7 @@ import numpy as np
 from more_itertools import unique_everseen
 
 from unroll.checkpoint import load_config, load_weights
+from unroll.checksums import check_parts
 from unroll.errors import InputError
 from unroll.vocabulary import UNKNOWN_ID, load_tokenizer
 
@@ -79,6 +80,7 @@ def load_model_vectors(folder: Path) -> tuple[list[str], np.ndarray]:
             "expected the files of one training"
         )
     vectors = load_weights(folder / "model.safetensors", config)["embedding.weight"]
+    check_parts(folder, ("config.json", "tokenizer.json", "model.safetensors"))
     first = UNKNOWN_ID + 1  # the first token that stands for a text of its own
     return sorted(ids, key=ids.__getitem__)[first:], vectors[first:]
 

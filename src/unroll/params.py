@@ -6,9 +6,10 @@ text_params.py and sequence_params.py have what the pipelines of texts and of re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from unroll.errors import InputError
 
@@ -19,6 +20,37 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 # An empty text in YAML means the same as null: nothing is set.
 Optional = Annotated[str | None, AfterValidator(lambda value: value or None)]
 Sha256 = Annotated[str | None, Field(pattern=r"^([0-9a-fA-F]{64})?$"), AfterValidator(lambda value: value or None)]
+
+# Of the names in an address's query, those whose value is for nobody else; "sig" is Azure's.
+SECRET_NAMES = ("sig", "key", "auth", "pass", "pwd", "jwt")
+PARTS_OF_SECRET_NAMES = ("token", "secret", "signature", "credential", "password", "passwd", "apikey", "accesskey")
+
+
+def refuse_credentials(address: str | None) -> str | None:
+    """Return an address or path that may stand in files that Git and MLflow keep: params.yaml, dvc.lock.
+
+    Raises:
+        PydanticCustomError: it holds a user, a password or a key, or is no whole address.
+    """
+    if not address or "://" not in address:
+        return address
+    try:
+        url = urlsplit(address)
+        url.port  # noqa: B018  # raises what is wrong with it; a slash in a password cuts the address short there
+    except ValueError:
+        raise PydanticCustomError("address", "malformed") from None
+    if _holds_credentials(url):
+        raise PydanticCustomError("credentials", "holds credentials")
+    return address
+
+
+def _holds_credentials(url: SplitResult) -> bool:
+    names = [name.lower().replace("-", "").replace("_", "") for name, _ in parse_qsl(url.query, keep_blank_values=True)]
+    secret = (name in SECRET_NAMES or any(part in name for part in PARTS_OF_SECRET_NAMES) for name in names)
+    return "@" in url.netloc or any(secret)
+
+
+Address = Annotated[Optional, AfterValidator(refuse_credentials)]
 
 
 class Section(BaseModel):
@@ -85,7 +117,7 @@ class PipelineParams(Section):
         return self.main_metrics
 
 
-P = TypeVar("P", bound=PipelineParams)
+M = TypeVar("M", bound=BaseModel)
 
 
 def read_yaml(path: Path) -> Any:
@@ -104,8 +136,8 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path} is not valid YAML: {error}") from None
 
 
-def check_params(values: Any, schema: type[P], path: Path) -> P:
-    """Check a whole parameter file, so that a mistake stops the first stage that runs.
+def check_params(values: Any, schema: type[M], path: Path) -> M:
+    """Check a whole file of parameters, so that a mistake stops the first stage that runs.
 
     Raises:
         InputError: there is a wrong, unknown or missing parameter.
@@ -141,6 +173,11 @@ def _explain(error: ErrorDetails, schema: type[BaseModel]) -> str:
         return f"{name} is not a parameter{hint}: expected one of {', '.join(known)}"
     if error["type"] == "value_error":  # raised above, complete in itself
         return str(error["ctx"]["error"])
+    if error["type"] == "credentials":
+        where = "~/.netrc keeps user and password, or download the file and give its path"
+        return f"{name} = {error['input']!r} holds a user, a password or a key: expected an address without ({where})"
+    if error["type"] == "address":
+        return f"{name} = {error['input']!r}: expected a path, or an address such as https://host/file.csv"
     if error["type"] in ("model_type", "model_attributes_type"):
         return f"{name or 'the file'} = {error['input']!r}: expected parameters in the form 'name: value'"
     if error["type"] == "string_pattern_mismatch":

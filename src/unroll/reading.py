@@ -1,12 +1,19 @@
-"""What every reader of files says in the same words when a file cannot be read."""
+"""What every reader of files from elsewhere shares: a bound on what they unpack to, and the words when they fail."""
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from unroll.errors import InputError
+
+# Text packs to a third or a tenth, a table that repeats itself to a fiftieth, a bomb of zeros to a thousandth.
+MOST_TIMES_LARGER = 100
+ALWAYS_ALLOWED = 2**26
+MOST_BYTES = 2**36
 
 
 @contextmanager
@@ -24,3 +31,45 @@ def explain_read_errors(path: Path) -> Iterator[None]:
         raise InputError(f"{path} is not a whole gzip file ({error}): download it again") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def limit_unpacked(path: Path) -> int:
+    """Return how many bytes a packed file may unpack to: more than any text does, far less than a bomb."""
+    return min(MOST_TIMES_LARGER * path.stat().st_size + ALWAYS_ALLOWED, MOST_BYTES)
+
+
+def check_unpacked(path: Path, size: int, limit: int) -> None:
+    """Raise InputError for a file that unpacks to more than its limit."""
+    if size > limit:
+        raise InputError(f"{path} has more than {limit:,} bytes, unpacked: expected at most that")
+
+
+@contextmanager
+def open_unpacked(path: Path, limit: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file, and unpack it as it is read where its name ends in .gz.
+
+    limit: how many bytes it may unpack to, by default `limit_unpacked`; whoever reads more gets an InputError.
+    """
+    if path.suffix.lower() != ".gz":
+        with path.open("rb") as file:
+            yield file
+        return
+    with gzip.open(path, "rb") as packed:
+        yield io.BufferedReader(_Bounded(packed, path, limit_unpacked(path) if limit is None else limit), 2**16)
+
+
+class _Bounded(io.RawIOBase):
+    """A stream of what a file unpacks to, counted."""
+
+    def __init__(self, file: BinaryIO, path: Path, limit: int) -> None:
+        self._file, self._path, self._limit = file, path, limit
+        self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        count = self._file.readinto(buffer)
+        self._size += count
+        check_unpacked(self._path, self._size, self._limit)
+        return count

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unroll.console import Format, print_table
-from unroll.errors import InputError
+from unroll.errors import InputError, hide_password
 
 if TYPE_CHECKING:
     from unroll.params import TrackingParams
@@ -136,7 +136,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, ma
     page = describe_page(store, params.page_metrics)
 
     def announce(address: str) -> None:
-        print(f"MLflow UI: {address}{page}", flush=True)
+        print(f"MLflow UI: {hide_password(address)}{page}", flush=True)
         open_browser(address + page)
 
     if is_server(store.uri):

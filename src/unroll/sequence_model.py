@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from unroll.checksums import SEQUENCE_PARTS, check_parts
 from unroll.encoder import Pooling, RecurrentEncoder, State
 from unroll.errors import InputError
 from unroll.files import read_json
-from unroll.params import Count
+from unroll.params import Count, check_params
 from unroll.sequence_params import FeatureModelParams
 
 
@@ -55,20 +55,33 @@ def load_sequence_model(folder: Path) -> tuple[SequenceModel, SequenceConfig]:
         InputError: a file is missing or damaged, or the files do not belong together.
     """
     config_path, path = folder / "config.json", folder / "model.safetensors"
+    config = check_params(read_json(config_path), SequenceConfig, config_path)
     try:
-        config = SequenceConfig.model_validate(read_json(config_path))
-    except ValidationError as error:
-        raise InputError(f"{config_path} is not what training writes: {error}") from None
-    model = SequenceModel(config)
-    try:
-        model.load_state_dict(load_file(path))
+        weights = load_file(path)
     except FileNotFoundError:
         raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
     except SafetensorError as error:
         raise InputError(f"{path} holds no weights: {error}") from None
+    mismatch = InputError(f"{path} does not fit config.json beside it: expected the files of one training")
+    # Before anything is made that large: the configuration must promise no more than the file has.
+    if _list_sizes(weights) != (config.input_size, config.hidden_size, config.outputs):
+        raise mismatch
+    model = SequenceModel(config)
+    try:
+        model.load_state_dict(weights)
     except RuntimeError:
-        raise InputError(f"{path} does not fit config.json beside it: expected the files of one training") from None
+        raise mismatch from None
+    check_parts(folder, SEQUENCE_PARTS)
     return model.eval(), config
+
+
+def _list_sizes(weights: dict[str, Tensor]) -> tuple[int, ...]:
+    """Return the sizes of inputs, states and outputs that weights are for; nothing, if they are of another model."""
+    names = ("encoder.layers.weight_ih_l0", "encoder.layers.weight_hh_l0", "head.weight")
+    if any(name not in weights or weights[name].ndim != 2 for name in names):
+        return ()
+    inputs, states, outputs = (weights[name].shape for name in names)
+    return inputs[1], states[1], outputs[0]
 
 
 def check_directions(config: FeatureModelParams, carry_state: bool) -> None:

@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 
 from unroll.errors import InputError
 from unroll.params import (
+    Address,
     Count,
     EncoderParams,
-    Optional,
     PipelineParams,
     Section,
     Seed,
@@ -38,7 +38,7 @@ class PictureModelParams(FeatureModelParams):
 
 class PictureData(SourceParams):
     dataset: Literal["digits", "mnist"]
-    url: Optional
+    url: Address
     val: Share
     test: Share
     seed: Seed

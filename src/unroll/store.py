@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import psutil
 import requests
 from filelock import FileLock
 
-from unroll.errors import InputError
+from unroll.errors import InputError, hide_password
 from unroll.files import find_root
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
@@ -64,8 +63,7 @@ def connect(experiment: str) -> Store:
         found = _find_or_create(client, experiment, root, uri)
         if found.lifecycle_stage == "deleted":
             raise InputError(
-                f"tracking.experiment = {experiment!r} is deleted in {hide_password(uri)}: restore it, or choose "
-                "another name"
+                f"tracking.experiment = {experiment!r} is deleted in {uri}: restore it, or choose another name"
             )
         _mark_dead_runs(client, found.experiment_id)
     return Store(client, uri, found.experiment_id, lock)
@@ -108,11 +106,6 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def hide_password(uri: str) -> str:
-    """Return the address without the user and password that it may hold."""
-    return re.sub(r"//[^/@]*@", "//…@", uri)
-
-
 def describe_process() -> str:
     """Return a text that tells this process from every other one of any machine: host, process id, start."""
     return f"{socket.gethostname()} {os.getpid()} {_find_start(psutil.Process()):.0f}"
@@ -123,7 +116,7 @@ def _find_reason(error: BaseException) -> str:
     cause = error
     while cause.__cause__ and not isinstance(cause, sqlite3.Error):
         cause = cause.__cause__
-    told = str(cause if isinstance(cause, sqlite3.Error) else error)
+    told = hide_password(str(cause if isinstance(cause, sqlite3.Error) else error))
     return told.splitlines()[0][:200] if told else type(error).__name__
 
 
@@ -143,9 +136,7 @@ def _check_server(uri: str) -> None:
 
 def _explain(uri: str, error: StoreError) -> InputError:
     start = "start the server" if is_server(uri) else "mend it"
-    return InputError(
-        f"MLflow's store {hide_password(uri)} cannot be used: {start}, or set tracking.enabled=false ({error})"
-    )
+    return InputError(f"MLflow's store {uri} cannot be used: {start}, or set tracking.enabled=false ({error})")
 
 
 def _find_or_create(client: "MlflowClient", name: str, root: Path, uri: str) -> "Experiment":

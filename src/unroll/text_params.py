@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from unroll.params import (
+    Address,
     Count,
     Dropout,
     EncoderParams,
@@ -26,9 +27,9 @@ from unroll.params import (
 class DataParams(SourceParams):
     dataset: Literal["sample", "ag_news", "imdb", "csv"]
     text: Literal["title", "description", "title+description"]
-    url: Optional
+    url: Address
     sha256: Sha256
-    test_url: Optional
+    test_url: Address
     test_sha256: Sha256
     text_column: Annotated[str, Field(min_length=1)]
     label_column: Annotated[str, Field(min_length=1)]
@@ -94,7 +95,7 @@ class ArchitectureParams(EncoderParams):
 
 
 class ModelParams(ArchitectureParams):
-    embeddings: Optional
+    embeddings: Address
     embeddings_sha256: Sha256
     freeze_embeddings: bool | Count
 

@@ -13,6 +13,7 @@ import torch
 
 from unroll.batches import Examples
 from unroll.devices import choose_device
+from unroll.errors import hide_password
 from unroll.files import compute_hash
 from unroll.metric_names import name_epoch, name_gradient, name_layers, name_training
 from unroll.origin import describe_experiment, describe_origin
@@ -20,7 +21,7 @@ from unroll.params import PipelineParams, flatten_params
 from unroll.progress import Epoch, Training
 from unroll.registry import Standing, log_model, register_model
 from unroll.runs import create_run, log_metrics, make_metrics
-from unroll.store import FAILURE, Store, StoreError, catch_store_errors, connect, hide_password, require_store
+from unroll.store import FAILURE, Store, StoreError, catch_store_errors, connect, require_store
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
     from mlflow.entities import DatasetInput, Metric
@@ -121,7 +122,7 @@ def start_training_run(params: PipelineParams, splits: dict[str, Examples]) -> I
             yield run
     except BaseException as error:
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        failure = f"{type(error).__name__}: {error}"[:500]
+        failure = hide_password(f"{type(error).__name__}: {error}")[:500]
         raise
     finally:
         run.close(status, failure)

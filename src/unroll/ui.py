@@ -41,12 +41,13 @@ def serve_pages(store: Store, artifacts: Path, port: int, announce: Callable[[st
     """
     _check_port_is_free(port)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", store.uri, "--registry-store-uri", store.uri]
+    # Not by options: whoever is on this machine can read those, and the address may hold a password.
+    stores = {"MLFLOW_BACKEND_STORE_URI": store.uri, "MLFLOW_REGISTRY_STORE_URI": store.uri}
     command += ["--default-artifact-root", artifacts.as_uri(), "--uvicorn-opts", "--log-level warning"]
     for name in (signal.SIGINT, signal.SIGTERM):  # so that the server is stopped, too
         signal.signal(name, signal.default_int_handler)
     # In a group of its own, because it answers Ctrl-C with a traceback.
-    server = subprocess.Popen(command, env=os.environ | QUIET, stdout=subprocess.DEVNULL, process_group=0)
+    server = subprocess.Popen(command, env=os.environ | QUIET | stores, stdout=subprocess.DEVNULL, process_group=0)
     try:
         address = f"http://127.0.0.1:{port}"
         while server.poll() is None and not _answers(address):

@@ -7,7 +7,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from unroll.errors import InputError
 from unroll.text_params import TokenizeParams
-from unroll.tokens import UNKNOWN_ID
+from unroll.tokens import PADDING_ID, UNKNOWN_ID
 
 PADDING, UNKNOWN = "<pad>", "<unk>"
 
@@ -48,14 +48,20 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Read models/tokenizer.json.
 
     Raises:
-        InputError: the file is missing or holds no tokenizer.
+        InputError: the file is missing, or holds no tokenizer of the kind that `train_tokenizer` makes.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing more specific
         raise InputError(f"{path} holds no tokenizer: {error}") from None
+    ids = tokenizer.get_vocab()
+    if set(ids.values()) != set(range(len(ids))) or (ids.get(PADDING), ids.get(UNKNOWN)) != (PADDING_ID, UNKNOWN_ID):
+        raise InputError(f"{path} is not what training writes: expected ids from {PADDING} = 0 and {UNKNOWN} = 1 on")
+    if tokenizer.truncation is None:
+        raise InputError(f"{path} is not what training writes: expected a truncation")
+    return tokenizer
 
 
 def list_tokens(tokenizer: Tokenizer) -> list[str]:

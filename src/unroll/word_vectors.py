@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unroll.errors import InputError
+from unroll.reading import limit_unpacked
 
 BLOCK_BYTES = 2**20
 UNPACKED_BYTES = 16 * 2**30
@@ -92,7 +93,8 @@ def iterate_vectors(
     """
     try:
         with _open_text(path, size) as (name, file):
-            limit = unpacked_bytes if path.suffix.lower() in (".gz", ".zip") else None
+            is_packed = path.suffix.lower() in (".gz", ".zip")
+            limit = min(unpacked_bytes, limit_unpacked(path)) if is_packed else None
             yield from _parse_blocks(name, _read_lines(name, file, limit), size)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: expected a file of word vectors") from None

@@ -1,6 +1,7 @@
 """`dvc repro`: from a fresh clone, with nothing to do, and after a change of each kind."""
 
 import json
+from secrets import token_hex
 
 import pytest
 
@@ -18,6 +19,7 @@ def read_json(workspace: Workspace, name: str):
 
 def test_a_fresh_clone_gets_models_and_metrics(reproduced: Workspace) -> None:
     assert sorted(path.name for path in (reproduced.path / "models").iterdir() if path.suffix) == [
+        "checksums.json",
         "cleaning.json",
         "config.json",
         "labels.json",
@@ -197,3 +199,36 @@ def test_bad_input_stops_with_one_line_and_leaves_nothing_behind(
     assert f"failed to reproduce '{stage}'" in result.stdout
     folder = quick_workspace.path / "data" / {"download": "raw", "preprocess": "clean"}[stage]
     assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_a_password_in_an_address_gets_into_no_file(quick_workspace: Workspace) -> None:
+    before, password = (quick_workspace.path / "dvc.lock").read_bytes(), token_hex()
+    set_params(quick_workspace, "data", dataset="csv", url=f"http://reader:{password}@127.0.0.1:9/a.csv")
+    result = quick_workspace.run("dvc", "repro", check=False)
+    assert result.returncode
+    expected = (
+        "error: params.yaml: data.url = 'http://…@127.0.0.1:9/a.csv' holds a user, a password or a key: expected an"
+    )
+    assert expected in result.stdout
+    assert password not in result.stdout
+    assert (quick_workspace.path / "dvc.lock").read_bytes() == before
+    files = [path for path in quick_workspace.path.rglob("*") if path.is_file()]
+    assert [path.name for path in files if password.encode() in path.read_bytes()] == ["params.yaml"]
+
+
+def test_the_tokenizer_of_another_run_is_not_evaluated(quick_workspace: Workspace) -> None:
+    path = quick_workspace.path / "models" / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["the"], vocabulary["to"] = vocabulary["to"], vocabulary["the"]
+    path.unlink()  # a link into DVC's cache, perhaps
+    path.write_text(json.dumps(tokenizer))
+    message = "error: models/tokenizer.json is not the one that models/model.safetensors was trained with: expected the"
+    for command in (
+        ("python", "-m", "unroll.stages.evaluate"),
+        ("unroll", "predict", "a"),
+        ("unroll", "neighbors", "a"),
+    ):
+        result = quick_workspace.run(*command, check=False, PYTHONPATH="src")
+        assert (result.returncode, result.stdout.count("\n")) == (1, 1)
+        assert result.stdout.startswith(message)

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from threading import Thread
 
 import mlflow
@@ -133,13 +134,15 @@ def test_the_link_holds_over_a_server(reproduced: Workspace, tmp_path: Path, mon
 def test_a_server_lost_in_training_costs_nothing(quick_workspace: Workspace, tmp_path: Path) -> None:
     workspace, port = quick_workspace, find_free_port()
     uri = f"http://127.0.0.1:{port}"
+    password = token_hex()
+    secret = f"http://reader:{password}@127.0.0.1:{port}"
     workspace.change("enabled: false", "enabled: true")
     expected = (workspace.path / "dvc.lock").read_bytes()
     train, line = "src/unroll/stages/train.py", "        training = train_model(\n"
     with serve(tmp_path, port) as group:
         workspace.change(line, f"        import os; os.killpg({group}, 9)\n" + line, file=train)
-        result = workspace.run("python", "-m", "unroll.stages.train", MLFLOW_TRACKING_URI=uri, PYTHONPATH="src")
-    assert f"warning: MLflow's store {uri} was lost" in result.stdout
+        result = workspace.run("python", "-m", "unroll.stages.train", MLFLOW_TRACKING_URI=secret, PYTHONPATH="src")
+    assert f"warning: MLflow's store http://…@127.0.0.1:{port} was lost" in result.stdout
     assert "the epochs from 1 on, scores and model" in result.stdout
     assert "Traceback" not in result.stdout
     workspace.run("git", "checkout", "--quiet", train)
@@ -149,9 +152,16 @@ def test_a_server_lost_in_training_costs_nothing(quick_workspace: Workspace, tmp
     assert (workspace.path / "dvc.lock").read_bytes() == expected
 
     with serve(tmp_path, port):
-        workspace.run("python", "-m", "unroll.stages.evaluate", MLFLOW_TRACKING_URI=uri)
+        output = workspace.run("python", "-m", "unroll.stages.evaluate", MLFLOW_TRACKING_URI=secret).stdout
+        output += workspace.run("unroll", "ui", MLFLOW_TRACKING_URI=secret).stdout
+        assert f"MLflow UI: http://…@127.0.0.1:{port}/#/experiments/1" in output
         runs = list_networks(MlflowClient(tracking_uri=uri).search_runs(["1"]))
         lost, whole = sorted(runs, key=lambda run: run.info.start_time)
     assert (lost.info.status, "curve/val_loss" in lost.data.metrics) == ("KILLED", False)
     assert (whole.info.status, whole.data.tags["restored"]) == ("FINISHED", "true")
     assert {"curve/val_loss", "best/val_macro_f1", "test/macro_f1"} <= set(whole.data.metrics)
+    # The address's password is in no output, no database, no artifact and no file of the repository.
+    assert password not in result.stdout + output
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"server.db", "MLmodel", "dvc.lock"} <= {path.name for path in files}
+    assert [path for path in files if password.encode() in path.read_bytes()] == []

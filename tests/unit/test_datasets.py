@@ -5,7 +5,10 @@ import io
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from unroll.datasets import Layout, choose_layout, find_suffix, list_sources, read_rows, read_table
@@ -123,6 +126,46 @@ def test_wrong_files(tmp_path: Path, name: str, content: str | bytes, message: s
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"b\.csv does not exist"):
         read(tmp_path / "b.csv")
+
+
+BOMB = 64 * 2**20 + 100 * 2**20  # bytes; packed they are less than 2**20, so that more are too many
+
+
+def write_bomb(path: Path, block: bytes) -> None:
+    """Pack a header and then so many blocks that they are larger than `BOMB`; leave the end of the file away."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b"title,label\n")
+        for _ in range(BOMB // len(block) + 1):
+            file.write(block)
+    path.write_bytes(path.read_bytes()[:-8])  # whoever unpacks all of it finds that its checksum is missing
+
+
+@pytest.mark.parametrize("block", [bytes(2**20), (b"x" * 2**16 + b",y\n") * 16, b'"' + b"\n" * 2**20])
+def test_a_bomb_is_not_unpacked(tmp_path: Path, block: bytes) -> None:
+    path = tmp_path / "a.csv.gz"
+    write_bomb(path, block)
+    limit = 100 * path.stat().st_size + 2**26
+    assert limit < BOMB
+    with pytest.raises(InputError, match=rf"a\.csv\.gz has more than {limit:,} bytes, unpacked: expected at most that"):
+        for _ in read_table(path, ("title",)):
+            pass
+
+
+def test_a_bomb_of_parquet_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    text, rows = pa.DictionaryArray.from_arrays(pa.array(np.zeros(2**20, np.int32)), ["long " * 50]), 2**20
+    table = pa.table({"title": text, "label": pa.nulls(rows, pa.string())})
+    pq.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 2**16
+    with pytest.raises(InputError, match=r"a\.parquet has more than 7\d,\d{3},\d{3} bytes, unpacked: expected at most"):
+        for _ in read_table(path, ("title",)):
+            pass
+
+
+def test_a_table_that_repeats_itself_is_no_bomb(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv.gz", b"title,label\n" + b"Shares fall,Business\n" * 2**18)
+    assert path.stat().st_size * 200 < 21 * 2**18
+    assert sum(len(chunk) for chunk in read_table(path, ("title",))) == 2**18
 
 
 @pytest.mark.parametrize("cut", [5, 40, 100])

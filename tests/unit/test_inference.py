@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from builders import make_config
+from unroll.checksums import TEXT_PARTS, write_checksums
 from unroll.errors import InputError
 from unroll.files import write_json
 from unroll.inference import load_classifier
@@ -34,6 +37,7 @@ def models(tmp_path: Path) -> Path:
     write_json(tmp_path / "labels.json", ["Business", "Sports"])
     cleaning = {"lowercase": True, "brackets": "keep", "numbers": "keep", "punctuation": "drop", "stemming": "none"}
     write_json(tmp_path / "cleaning.json", cleaning | {"stop_words": ["the"]})
+    write_checksums(tmp_path, TEXT_PARTS)
     return tmp_path
 
 
@@ -92,14 +96,14 @@ def change_config(models: Path, **changes: object) -> None:
     write_json(models / "config.json", json.loads((models / "config.json").read_text()) | changes)
 
 
-@pytest.mark.parametrize("name", ["cleaning.json", "config.json", "labels.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("name", [*TEXT_PARTS, "checksums.json"])
 def test_a_missing_file_is_named(models: Path, name: str) -> None:
     (models / name).unlink()
     with pytest.raises(InputError, match=f"{name} is missing: `dvc repro` makes it, `dvc pull` fetches it"):
         load_classifier(models)
 
 
-@pytest.mark.parametrize("name", ["cleaning.json", "config.json", "labels.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("name", [*TEXT_PARTS, "checksums.json"])
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"cell": "gru"}', b"\x80\x04K\x01."])
 def test_a_damaged_file_is_named(models: Path, name: str, content: bytes) -> None:
     (models / name).write_bytes(content)
@@ -116,13 +120,88 @@ def test_a_damaged_file_is_named(models: Path, name: str, content: bytes) -> Non
         ({"cell": "gru"}, r"model\.safetensors does not fit config\.json beside it"),
         ({"pooling": "max"}, r"model\.safetensors does not fit config\.json beside it"),
         ({"layers": 2}, r"model\.safetensors does not fit config\.json beside it"),
-        ({"temperature": 0}, r"config\.json is not what training writes: .*\s.*temperature"),
+        ({"temperature": 0}, r"config\.json: temperature = 0: expected greater than 0"),
+        ({"vocabulary_size": 10**15}, "model with 2 classes and 1000000000000000 tokens"),
+        ({"hidden_size": 10**15}, r"model\.safetensors does not fit config\.json beside it"),
+        ({"embedding_size": 10**15}, r"model\.safetensors does not fit config\.json beside it"),
     ],
 )
 def test_files_of_different_trainings(models: Path, changes: dict[str, object], message: str) -> None:
     change_config(models, **changes)
     with pytest.raises(InputError, match=message):
         load_classifier(models)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("labels.json", '{"a": 1}', "is not what training writes: expected a list of names"),
+        ("labels.json", '["a", 1]', "is not what training writes: expected a list of names"),
+        ("labels.json", '["a", ""]', "is not what training writes: expected a list of names"),
+        ("labels.json", '["b", "a", "b"]', "has 'b' more than once: expected distinct names"),
+        ("labels.json", "[" * 100_000, "is not JSON"),
+        ("labels.json", '["a", "b", "c"]', "labels.json and tokenizer.json have 3 and 9"),
+        ("cleaning.json", "3", "the file = 3: expected parameters in the form 'name: value'"),
+        ("cleaning.json", '{"lowercase": "perhaps"}', "lowercase = 'perhaps': expected a boolean"),
+        ("config.json", '{"cell": "gru", "pickle": 1}', "is missing"),
+        ("checksums.json", "[]", "is not what training writes: expected checksums of cleaning.json, config.json, "),
+        ("checksums.json", '{"../../etc/passwd": "0"}', "is not what training writes: expected checksums of cleaning"),
+    ],
+)
+def test_files_that_training_does_not_write(models: Path, name: str, content: str, message: str) -> None:
+    (models / name).write_text(content)
+    with pytest.raises(InputError) as caught:
+        load_classifier(models)
+    assert str(caught.value).startswith(str(models)) and message in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def change_tokenizer(models: Path, change: Callable[[dict], object]) -> None:
+    tokenizer = json.loads((models / "tokenizer.json").read_text())
+    change(tokenizer)
+    (models / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found["model"]["vocab"].update(cup=10**9), "expected ids from <pad> = 0 and <unk> = 1 on"),
+        (lambda found: found["model"]["vocab"].update(cup=2, team=2), "expected ids from <pad> = 0 and <unk> = 1 on"),
+        (lambda found: found.update(truncation=None), "expected a truncation"),
+    ],
+)
+def test_a_tokenizer_that_training_does_not_write(models: Path, change: Callable, message: str) -> None:
+    change_tokenizer(models, change)
+    with pytest.raises(InputError, match=rf"tokenizer\.json is not what training writes: {message}"):
+        load_classifier(models)
+
+
+def test_the_tokenizer_of_another_run_is_refused(models: Path) -> None:
+    """One of as many tokens, which nothing else tells from the right one."""
+
+    def swap(tokenizer: dict) -> None:
+        vocabulary = tokenizer["model"]["vocab"]
+        vocabulary["cup"], vocabulary["team"] = vocabulary["team"], vocabulary["cup"]
+
+    change_tokenizer(models, swap)
+    message = f"{models}/tokenizer.json is not the one that {models}/model.safetensors was trained with: expected the"
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_classifier(models)
+
+
+@pytest.mark.parametrize("name", TEXT_PARTS)
+def test_a_flipped_bit_is_refused(models: Path, name: str) -> None:
+    path = models / name
+    content = bytearray(path.read_bytes())
+    if name == "model.safetensors":
+        content[-1] ^= 1  # a digit of a weight, which safetensors reads as well
+        path.write_bytes(content)
+    else:
+        path.write_bytes(content + b" ")  # the same JSON
+    with pytest.raises(InputError) as caught:
+        load_classifier(models)
+    assert str(caught.value).startswith(f"{path} is not the one that ")
+    assert str(caught.value).endswith(": expected the files of one training")
 
 
 def test_weights_of_half_precision(models: Path) -> None:
@@ -137,8 +216,10 @@ def test_a_configuration_without_temperature_means_one(models: Path) -> None:
     config = json.loads((models / "config.json").read_text())
     assert config.pop("temperature") == 1
     write_json(models / "config.json", config)
+    write_checksums(models, TEXT_PARTS)
     np.testing.assert_array_equal(load_classifier(models).predict(["Shares fall"]), expected)
     change_config(models, temperature=100.0)
+    write_checksums(models, TEXT_PARTS)
     np.testing.assert_allclose(load_classifier(models).predict(["Shares fall"]), 0.5, atol=0.05)
 
 

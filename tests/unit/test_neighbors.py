@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from builders import make_config
 from conftest import REAL_DATA
+from unroll.checksums import write_checksums
 from unroll.cli import main
 from unroll.errors import InputError
 from unroll.files import write_json
@@ -46,6 +47,7 @@ def models(tmp_path: Path) -> Path:
     tokenizer.save(str(folder / "tokenizer.json"))
     save_file(weights, folder / "model.safetensors")
     write_json(folder / "config.json", config.model_dump())
+    write_checksums(folder, ("config.json", "tokenizer.json", "model.safetensors"))
     return folder
 
 
@@ -114,6 +116,15 @@ def test_files_of_different_trainings(models: Path) -> None:
     other.save(str(models / "tokenizer.json"))
     with pytest.raises(InputError, match=r"config\.json is of a model with 7 tokens, tokenizer\.json has 5: expected"):
         load_model_vectors(models)
+
+
+def test_a_flipped_bit_is_refused(models: Path, run: Callable) -> None:
+    content = bytearray((models / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (models / "model.safetensors").write_bytes(content)
+    code, (line,) = run("shares")
+    expected = "models/model.safetensors is not the one that checksums.json lists: expected the files of one training"
+    assert (code, line) == (1, f"error: {expected}")
 
 
 def test_the_command_loads_no_more_than_it_needs(models: Path) -> None:

@@ -1,15 +1,19 @@
 """params.yaml: what is accepted, and the one line for what is not."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from unroll.errors import InputError
-from unroll.params import flatten_params
-from unroll.text_params import read_text_params
+from unroll.params import check_params, flatten_params, read_yaml
+from unroll.text_params import TextParams, read_text_params
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
+VALUES = read_yaml(DEFAULTS)
 
 
 def read_changed(tmp_path: Path, old: str, new: str):
@@ -74,6 +78,56 @@ def test_a_mistake_is_told_in_one_line(tmp_path: Path, old: str, new: str, messa
         read_changed(tmp_path, old, new)
     assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: {message}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["data.url", "data.test_url", "model.embeddings"])
+@given(st.sampled_from(["http", "https", "s3"]), st.text(max_size=8), st.text(max_size=8))
+@example("https", "", "@/? '\"\n#")
+def test_a_password_is_refused_wherever_an_address_can_stand(name: str, scheme: str, user: str, password: str) -> None:
+    section, _, key = name.partition(".")
+    encoded = f"{scheme}://SEC{quote(user, safe='')}RET:SEC{quote(password, safe='')}RET@host/a.csv"
+    # Not encoded, it may be an address of something else; in a list, it is told as what was found.
+    for value in (encoded, f"{scheme}://SEC{user}RET:SEC{password}RET@host/a.csv", [encoded]):
+        values = VALUES | {section: VALUES[section] | {key: value}}
+        try:
+            check_params(values, TextParams, DEFAULTS)
+            assert value not in (encoded, [encoded])
+        except InputError as error:
+            assert str(error).startswith(f"{DEFAULTS}: {name} ")
+            assert "SEC" not in str(error) and "RET" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("address", "accepted"),
+    [
+        ("https://host/a.csv?version=2&page=1#top", True),
+        ("https://host/@scope/a.csv", True),
+        ("https://host/a.csv?email=me@example.org", True),
+        ("/home/me@work/a.csv", True),
+        ("https://token@host/a.csv", False),
+        ("https://host/a.csv?x=1&access_token=abc", False),
+        ("https://host/a.csv?X-Amz-Algorithm=AWS4&X-Amz-Signature=abc", False),
+        ("https://host/a.csv?sv=2024&sig=abc", False),
+        ("https://host/a.csv?AWSAccessKeyId=abc", False),
+        ("https://host/a.csv?api-key=", False),
+    ],
+)
+def test_addresses_with_a_key_are_refused(tmp_path: Path, address: str, accepted: bool) -> None:
+    if accepted:
+        assert read_changed(tmp_path, "  embeddings:  ", f"  embeddings: {address} ").model.embeddings == address
+        return
+    with pytest.raises(InputError) as caught:
+        read_changed(tmp_path, "  embeddings:  ", f"  embeddings: {address} ")
+    assert "holds a user, a password or a key: expected an address without (~/.netrc keeps" in str(caught.value)
+    assert "abc" not in str(caught.value) and "token@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["https://host:port/a.csv", "https://[host/a.csv"])
+def test_no_whole_address(tmp_path: Path, address: str) -> None:
+    with pytest.raises(
+        InputError, match=r"model\.embeddings = .*: expected a path, or an address such as https://host"
+    ):
+        read_changed(tmp_path, "  embeddings:  ", f"  embeddings: {address} ")
 
 
 def test_the_archive_of_reviews_has_its_own_test_rows(tmp_path: Path) -> None:

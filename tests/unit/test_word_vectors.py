@@ -265,7 +265,17 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
             read(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a.txt.gz", "a.zip"])
+@pytest.mark.parametrize("name", FORMATS[1:])
+def test_a_bomb_is_not_unpacked(tmp_path: Path, name: str) -> None:
+    # Long words and few numbers, which are read quickly.
+    path = write(tmp_path / name, ("a" * 2**19 + " 0 0\n") * 300)
+    limit = 100 * path.stat().st_size + 2**26
+    assert limit < 300 * 2**19
+    with pytest.raises(InputError, match=f"is larger than {limit:,} bytes when unpacked: not a file of word vectors"):
+        read_word_vectors(path, [], 2)
+
+
+@pytest.mark.parametrize("name", FORMATS[1:])
 def test_unpacked_size_has_a_bound(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, "a 0 0\n" * 1_000_000)
     assert path.stat().st_size < 100_000

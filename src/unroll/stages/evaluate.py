@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 
 from unroll.baseline_run import log_baseline
 from unroll.bootstrap import bootstrap_macro_f1
-from unroll.checkpoint import load_config
+from unroll.checkpoint import load_config, load_labels
+from unroll.checksums import TEXT_PARTS, check_parts
 from unroll.devices import choose_device, make_repeatable
 from unroll.errors import InputError, run_stage
 from unroll.files import read_json, write_json
@@ -32,11 +33,12 @@ def main() -> None:
     params = read_text_params()
     device = choose_device(params.train.device)
     make_repeatable(params.train.threads, device)
-    names = read_json(MODELS / "labels.json")
+    names = load_labels(MODELS / "labels.json")
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     labels = splits["test"].labels
     config = load_config(MODELS / "config.json")
     model = load_model(MODELS / "model.safetensors", config).to(device)
+    check_parts(MODELS, TEXT_PARTS)
     probabilities = compute_probabilities(model, splits["test"], BATCH_ROWS, config.temperature)
     predicted = probabilities.argmax(axis=1)
 

@@ -1,4 +1,4 @@
-"""data/tokens/ and data/vectors.npy → model.safetensors and config.json in models/, metrics/train.json."""
+"""data/tokens/, data/vectors.npy → model.safetensors, config.json, checksums.json in models/, metrics/train.json."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from unroll.calibration import fit_temperature
-from unroll.checkpoint import ModelConfig
+from unroll.checkpoint import ModelConfig, load_labels
+from unroll.checksums import TEXT_PARTS, write_checksums
 from unroll.devices import check_precision, choose_device, make_repeatable
 from unroll.errors import run_stage
 from unroll.files import find_root, read_json, write_json
@@ -35,7 +36,7 @@ def main() -> None:
     torch.manual_seed(params.train.seed)
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     train, val = splits["train"], splits["val"]
-    class_names = read_json(MODELS / "labels.json")
+    class_names = load_labels(MODELS / "labels.json")
     config = ModelConfig(
         **params.model.model_dump(include=set(ArchitectureParams.model_fields)),
         vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
@@ -57,6 +58,7 @@ def main() -> None:
         save_weights(training, MODELS / "model.safetensors")
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.labels)
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
+        write_checksums(MODELS, TEXT_PARTS)
         write_history(training, METRICS / "plots" / "history.csv")
         coverage = read_json(METRICS / "vectors.json")["coverage"]
         symptoms = find_symptoms(training, val.targets, params.train.patience, class_names)

@@ -1,4 +1,4 @@
-"""data/sequences/ → model.safetensors and config.json in models/, metrics/train.json."""
+"""data/sequences/ → model.safetensors, config.json and checksums.json in models/, metrics/train.json."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unroll.calibration import fit_temperature
+from unroll.checksums import SEQUENCE_PARTS, write_checksums
 from unroll.devices import check_precision, choose_device, make_repeatable
 from unroll.errors import run_stage
 from unroll.files import find_root, write_json
@@ -59,6 +60,7 @@ def train_sequences(
         scaled = is_classifier and config.pooling != "none"
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.targets) if scaled else 1.0
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
+        write_checksums(MODELS, SEQUENCE_PARTS)
         write_history(training, METRICS / "plots" / "history.csv")
         symptoms = find_symptoms(training, val.targets, params.train.patience, class_names=[])
         summary = summarize(training, count_parameters(model), symptoms)

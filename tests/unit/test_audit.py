@@ -1,0 +1,71 @@
+"""`make audit`: what of the tools' reports is a finding, and what is said where nothing could be looked up."""
+
+import json
+import subprocess
+
+import pytest
+
+from unroll import audit
+from unroll.errors import InputError
+
+CLEAN = {"name": "numpy", "version": "2.4.6", "vulns": []}
+UNKNOWN = {"name": "torch", "skip_reason": "Dependency not found on PyPI and could not be audited: torch (2.13.0)"}
+FLAWED = {"name": "jinja2", "version": "2.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3.0", "2.1"]}]}
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, stdout: str, stderr: str = "") -> None:
+    """Let pip-audit say this."""
+    result = subprocess.CompletedProcess([], 1, stdout, stderr)
+    monkeypatch.setattr(audit, "_run", lambda module, *arguments: result)
+
+
+@pytest.mark.parametrize(
+    ("packages", "line", "found"),
+    [
+        ([CLEAN], "vulnerabilities: 1 of 1 packages checked", []),
+        (
+            [CLEAN, FLAWED],
+            "vulnerabilities: 2 of 2 packages checked",
+            ["jinja2 2.0 has PYSEC-1 (fixed: 3.0, 2.1)"],
+        ),
+        # Of which pip-audit itself says that no vulnerabilities were found.
+        ([CLEAN, UNKNOWN], "1 of 2 packages checked; 1 NOT CHECKED, the service does not know them", []),
+    ],
+)
+def test_vulnerabilities(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], packages: list, line: str, found: list[str]
+) -> None:
+    answer(monkeypatch, json.dumps({"dependencies": packages}))
+    assert audit.audit_packages() == found
+    assert line in capsys.readouterr().out
+
+
+def test_a_service_that_cannot_be_reached_is_told_and_no_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(monkeypatch, "", "Traceback\nrequests.exceptions.ConnectionError: http://me:secret@proxy\n")
+    assert audit.audit_packages() == []
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("vulnerabilities: NOT CHECKED, the service cannot be reached (") and "secret" not in line
+    answer(monkeypatch, "", "No module named pip_audit\n")
+    with pytest.raises(InputError, match="pip-audit failed: No module named pip_audit"):
+        audit.audit_packages()
+
+
+@pytest.mark.parametrize(
+    ("name", "licence", "is_clear"),
+    [
+        ("a", "MIT", True),
+        ("a", "LGPL-2.1-only", True),
+        ("a", "GNU Lesser General Public License v3 (LGPLv3)", True),
+        ("a", "Apache-2.0 OR GPL-2.0-or-later", True),
+        ("a", "GPL-3.0-only", False),
+        ("a", "AGPL-3.0", False),
+        ("a", "GNU General Public License v2 (GPLv2)", False),
+        ("a", "UNKNOWN", False),
+        ("huey", "UNKNOWN", True),
+    ],
+)
+def test_licences(name: str, licence: str, is_clear: bool) -> None:
+    found = audit.list_unclear_licences([{"Name": name, "Version": "1", "License": licence}])
+    assert found == ([] if is_clear else [f"a has the licence {licence!r}: expected one that unroll.audit knows"])
