@@ -133,7 +133,7 @@ def test_damaged_weights_are_refused_and_mended(quick_workspace: Workspace) -> N
         quick_workspace.run("unroll", "predict", "Shares fall", check=False),
     ):
         assert result.returncode == 1
-        assert result.stdout.startswith("error: models/model.safetensors is damaged or of another training: its SHA-")
+        assert result.stdout.startswith("error: models/model.safetensors is not the one that checksums.json lists: ")
         assert result.stdout.count("\n") == 1
     result = quick_workspace.run("unroll", "check", check=False)
     assert result.returncode == 1

@@ -201,7 +201,7 @@ def test_a_flipped_bit_is_refused(models: Path, name: str) -> None:
     with pytest.raises(InputError) as caught:
         load_classifier(models)
     assert str(caught.value).startswith(f"{path} is not the one that ")
-    assert str(caught.value).endswith(": expected the files of one training")
+    assert ": expected the files of one training" in str(caught.value)
 
 
 def test_weights_of_half_precision(models: Path) -> None:
