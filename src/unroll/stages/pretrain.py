@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from unroll.errors import run_stage
 from unroll.fetching import fetch_cached
 from unroll.files import find_root, write_json
-from unroll.skipgram import count_epochs, learn_vectors
+from unroll.portable import fix_dispatch
 from unroll.tables import read_batches
 from unroll.text_params import PretrainParams, TextParams, read_text_params
 from unroll.tokens import PADDING_ID, UNKNOWN_ID
@@ -24,6 +24,8 @@ VECTORS = Path("data/vectors.npy")
 
 def main() -> None:
     params = read_text_params()
+    if params.train.portable:
+        fix_dispatch()
     tokenizer = load_tokenizer(TOKENIZER)
     tokens = tokenizer.get_vocab_size() - len({PADDING_ID, UNKNOWN_ID})
     if params.model.embeddings:
@@ -57,6 +59,9 @@ def take_from_file(tokenizer: Tokenizer, params: TextParams) -> tuple[np.ndarray
 
 def learn_from_text(tokenizer: Tokenizer, size: int, params: PretrainParams) -> tuple[np.ndarray, str]:
     """Return vectors learned from the training text, and a line about it."""
+    # Imported here: it loads SciPy, which is to find its instructions fixed.
+    from unroll.skipgram import count_epochs, learn_vectors
+
     tokenizer.no_truncation()  # a context may be longer than what is classified
     with TemporaryDirectory(dir=VECTORS.parent) as folder:
         corpus = Path(folder) / "ids.txt"
