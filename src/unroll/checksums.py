@@ -35,6 +35,6 @@ def check_parts(folder: Path, parts: Collection[str]) -> None:
         if compute_hash(path, "sha256") != listed[name]:
             wanted = f"that {CHECKSUMS} lists" if name == WEIGHTS else f"that {folder / WEIGHTS} was trained with"
             raise InputError(
-                f"{path} is not the one {wanted}: expected the files of one training (`unroll check` looks for damage in "
-                "DVC's cache)"
+                f"{path} is not the one {wanted}: expected the files of one training (`unroll check` looks for "
+                "damage in DVC's cache)"
             )

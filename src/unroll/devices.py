@@ -5,10 +5,11 @@ import os
 import torch
 
 from unroll.errors import InputError
+from unroll.portable import fix_torch
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device that "auto", "cpu" or "cuda" stands for.
+def choose_device(name: str, portable: bool = False) -> torch.device:
+    """Return the device that "auto", "cpu" or "cuda" stands for; what is portable is computed on the CPU.
 
     Raises:
         InputError: CUDA is asked for and not there.
@@ -16,7 +17,7 @@ def choose_device(name: str) -> torch.device:
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise InputError("train.device = 'cuda': this machine has no CUDA device; expected cpu or auto")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+    return torch.device("cuda" if available and name != "cpu" and not portable else "cpu")
 
 
 def check_precision(precision: str, device: torch.device) -> None:
@@ -27,12 +28,18 @@ def check_precision(precision: str, device: torch.device) -> None:
         )
 
 
-def make_repeatable(threads: int, device: torch.device) -> None:
+def make_repeatable(threads: int, device: torch.device, portable: bool = False) -> None:
     """Let the same computation give the same bits each time: a fixed number of threads, deterministic algorithms.
 
     Sums are divided among threads, so another number of threads gives other last digits. On the CPU, what the models
-    use is deterministic anyway; PyTorch's switch would but take a second, and then time in every step.
+    use is deterministic anyway; PyTorch's switch would but take a second, and then time in every step. `portable`: the
+    same bits on other processors too, if PyTorch has not computed anything yet.
+
+    Raises:
+        InputError: it is to be portable, and the processor has not the instructions for it.
     """
+    if portable:
+        fix_torch()
     torch.set_num_threads(threads)
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses to be deterministic

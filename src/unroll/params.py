@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from unroll.errors import InputError
@@ -83,8 +83,17 @@ class TrainParams(Section):
     weight_average: Annotated[float, Field(ge=0, lt=1)]
     log_gradients: bool
     threads: Annotated[int, Field(ge=1, le=1024)]
+    portable: bool
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["float32", "bfloat16"]
+
+    @model_validator(mode="after")
+    def _check_portable(self) -> "TrainParams":
+        if self.portable and self.threads != 1:
+            raise ValueError(f"train.threads = {self.threads} while train.portable = true: expected 1")
+        if self.portable and self.device == "cuda":
+            raise ValueError("train.device = 'cuda' while train.portable = true: expected cpu or auto")
+        return self
 
 
 class TrackingParams(Section):

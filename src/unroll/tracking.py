@@ -17,7 +17,7 @@ from unroll.errors import hide_password
 from unroll.files import compute_hash
 from unroll.metric_names import name_epoch, name_gradient, name_layers, name_training
 from unroll.origin import describe_experiment, describe_origin
-from unroll.params import PipelineParams, flatten_params
+from unroll.params import PipelineParams, TrainParams, flatten_params
 from unroll.progress import Epoch, Training
 from unroll.registry import Standing, log_model, register_model
 from unroll.runs import create_run, log_metrics, make_metrics
@@ -131,7 +131,7 @@ def start_training_run(params: PipelineParams, splits: dict[str, Examples]) -> I
 def create_training(store: Store, name: str, params: PipelineParams, splits: dict[str, Examples]) -> str:
     """Begin the run of a training with its parameters, data and origin; return its id."""
     train = params.train
-    tags = {"threads": str(train.threads), "device": _describe_device(train.device)}
+    tags = {"threads": str(train.threads), "device": _describe_device(train)}
     tags = describe_origin() | describe_experiment() | tags
     run_id = create_run(store, name, tags, flatten_params(params))
     store.client.log_inputs(run_id, describe_splits(splits, params))
@@ -179,8 +179,8 @@ def describe_splits(splits: dict[str, Examples], params: PipelineParams) -> "lis
     ]
 
 
-def _describe_device(name: str) -> str:
-    device = choose_device(name)
+def _describe_device(train: TrainParams) -> str:
+    device = choose_device(train.device, train.portable)
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 

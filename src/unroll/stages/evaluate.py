@@ -31,8 +31,8 @@ BATCH_ROWS = 1024
 
 def main() -> None:
     params = read_text_params()
-    device = choose_device(params.train.device)
-    make_repeatable(params.train.threads, device)
+    device = choose_device(params.train.device, params.train.portable)
+    make_repeatable(params.train.threads, device, params.train.portable)
     names = load_labels(MODELS / "labels.json")
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     labels = splits["test"].labels

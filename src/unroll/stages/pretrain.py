@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from unroll.errors import run_stage
 from unroll.fetching import fetch_cached
 from unroll.files import find_root, open_scratch, write_json
-from unroll.skipgram import count_epochs, learn_vectors
+from unroll.portable import fix_dispatch
 from unroll.tables import read_batches
 from unroll.text_params import PretrainParams, TextParams, read_text_params
 from unroll.tokens import PADDING_ID, UNKNOWN_ID
@@ -23,6 +23,8 @@ VECTORS = Path("data/vectors.npy")
 
 def main() -> None:
     params = read_text_params()
+    if params.train.portable:
+        fix_dispatch()
     tokenizer = load_tokenizer(TOKENIZER)
     tokens = tokenizer.get_vocab_size() - len({PADDING_ID, UNKNOWN_ID})
     if params.model.embeddings:
@@ -56,6 +58,9 @@ def take_from_file(tokenizer: Tokenizer, params: TextParams) -> tuple[np.ndarray
 
 def learn_from_text(tokenizer: Tokenizer, size: int, params: PretrainParams) -> tuple[np.ndarray, str]:
     """Return vectors learned from the training text, and a line about it."""
+    # Imported here: it loads SciPy, which is to find its instructions fixed.
+    from unroll.skipgram import count_epochs, learn_vectors
+
     tokenizer.no_truncation()  # a context may be longer than what is classified
     with open_scratch(VECTORS) as folder:
         corpus = folder / "ids.txt"

@@ -30,9 +30,9 @@ MODELS, METRICS = Path("models"), Path("metrics")
 
 def main() -> None:
     params = read_text_params()
-    device = choose_device(params.train.device)
+    device = choose_device(params.train.device, params.train.portable)
     check_precision(params.train.precision, device)
-    make_repeatable(params.train.threads, device)
+    make_repeatable(params.train.threads, device, params.train.portable)
     torch.manual_seed(params.train.seed)
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     train, val = splits["train"], splits["val"]

@@ -35,10 +35,10 @@ def train_sequences(
     params: SequenceParams, note: Callable[[Epoch, Tensor], None] = lambda epoch, outputs: None
 ) -> None:
     """Train, and write what a training leaves; `note` gets each epoch and its outputs for the validation split."""
-    device = choose_device(params.train.device)
+    device = choose_device(params.train.device, params.train.portable)
     check_precision(params.train.precision, device)
     check_directions(params.model, params.carry_state)
-    make_repeatable(params.train.threads, device)
+    make_repeatable(params.train.threads, device, params.train.portable)
     torch.manual_seed(params.train.seed)
     splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
     train, val = splits["train"], splits["val"]

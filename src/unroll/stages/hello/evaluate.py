@@ -21,7 +21,7 @@ SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metri
 
 def main() -> None:
     params = read_sequence_params()
-    make_repeatable(params.train.threads, torch.device("cpu"))
+    make_repeatable(params.train.threads, torch.device("cpu"), params.train.portable)
     model, _ = load_sequence_model(MODELS)
     letters = read_json(MODELS / "labels.json")
     splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}

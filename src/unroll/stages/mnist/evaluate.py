@@ -27,8 +27,8 @@ BATCH_ROWS, SHOWN = 1024, 32
 
 def main() -> None:
     params = read_sequence_params()
-    device = choose_device(params.train.device)
-    make_repeatable(params.train.threads, device)
+    device = choose_device(params.train.device, params.train.portable)
+    make_repeatable(params.train.threads, device, params.train.portable)
     names = read_json(MODELS / "labels.json")
     model, config = load_sequence_model(MODELS)
     splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}

@@ -23,7 +23,7 @@ SHOWN = 4  # waves in the picture
 def main() -> None:
     params = read_sequence_params()
     data = params.data
-    make_repeatable(params.train.threads, torch.device("cpu"))
+    make_repeatable(params.train.threads, torch.device("cpu"), params.train.portable)
     model, _ = load_sequence_model(MODELS)
     splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
     test = splits["test"]
