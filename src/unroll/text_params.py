@@ -58,6 +58,7 @@ class PreprocessParams(Section):
 
 
 class SplitParams(Section):
+    method: Literal["random", "hash"]
     train: Share
     val: Share
     test: Share
