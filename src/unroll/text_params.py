@@ -59,6 +59,7 @@ class PreprocessParams(Section):
 
 
 class SplitParams(Section):
+    method: Literal["random", "hash"]
     train: Share
     val: Share
     test: Share

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unroll.errors import InputError
-from unroll.stages.split import NAMES, assign_splits, withhold_contexts
+from unroll.stages.split import NAMES, assign_by_text, assign_splits, place_texts, withhold_contexts
 from unroll.text_params import SplitParams
 
-SHARES = SplitParams(train=0.7, val=0.15, test=0.15, seed=1)
+SHARES = SplitParams(method="random", train=0.7, val=0.15, test=0.15, seed=1)
+PLACES = [0.9057385498922612, 0.240657890705386, 0.11980770872965396]
 LABELS = st.lists(st.integers(3, 60), min_size=1, max_size=6).flatmap(
     lambda sizes: st.permutations([label for label, size in enumerate(sizes) for _ in range(size)])
 )
@@ -62,6 +63,46 @@ def test_an_official_test_split_is_kept() -> None:
 def test_classes_that_are_too_small(labels: list[str], is_test: list[bool] | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         assign(labels, is_test)
+
+
+def assign_hashed(texts: list[str], labels: list[str], is_test: list[bool] | None = None, seed: int = 1) -> np.ndarray:
+    is_test = [False] * len(labels) if is_test is None else is_test
+    class_names, numbers = np.unique(labels, return_inverse=True)
+    return assign_by_text(place_texts(texts, seed), numbers, class_names.tolist(), np.array(is_test), SHARES)
+
+
+def test_the_place_of_a_text_is_the_same_for_ever() -> None:
+    """Python's own hashes differ from process to process, those of libraries from version to version."""
+    places = place_texts(["shares fall", "zwölf 東京 teams", ""], seed=1)
+    assert places.tolist() == PLACES
+    assert place_texts(["shares fall"], seed=2) != places[0]
+
+
+def test_hashed_splits_have_their_shares_in_expectation() -> None:
+    texts = [f"text {number}" for number in range(20_000)]
+    splits = assign_hashed(texts, ["a", "b"] * 10_000)
+    shares = np.bincount(splits) / len(texts)
+    np.testing.assert_allclose(shares, [0.7, 0.15, 0.15], atol=0.013)  # four standard deviations
+    assert (splits != assign_hashed(texts, ["a", "b"] * 10_000, seed=2)).any()
+
+
+def test_an_official_test_split_is_kept_when_the_others_are_hashed() -> None:
+    texts = [f"text {number}" for number in range(20_000)]
+    is_test = [False, False, True, True] * 5_000
+    splits = assign_hashed(texts, ["a", "b"] * 10_000, is_test)
+    assert ((splits == NAMES.index("test")) == np.array(is_test)).all()
+    np.testing.assert_allclose((splits == NAMES.index("train")).sum() / 10_000, 0.7 / 0.85, atol=0.016)
+
+
+@pytest.mark.parametrize(
+    ("is_test", "found"),
+    [(None, "none of its 2 rows in (train|val|test)"), ([False] * 61 + [True], "none of its 1 rows in (train|val)")],
+)
+def test_a_class_that_hashing_leaves_without_a_row(is_test: list[bool] | None, found: str) -> None:
+    texts, labels = [f"text {number}" for number in range(62)], ["a"] * 60 + ["b"] * 2
+    message = f"class 'b' has {found} with split.method = 'hash': expected .* add rows, or use split.method = random"
+    with pytest.raises(InputError, match=message):
+        assign_hashed(texts, labels, is_test)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2)), min_size=1))

@@ -1,5 +1,8 @@
 """data/clean/ → data/splits/: every row in exactly one of training, validation and test; contexts in training alone."""
 
+from collections.abc import Iterable
+from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unroll.errors import InputError, run_stage
-from unroll.tables import copy_rows, hash_column
+from unroll.tables import copy_rows, hash_column, read_batches
 from unroll.text_params import SplitParams, read_text_params
 
 CLEAN = Path("data/clean/rows.parquet")
@@ -18,7 +21,11 @@ NAMES = ("train", "val", "test")
 def main() -> None:
     params = read_text_params().split
     labels, class_names, is_test = read_labels()
-    splits = assign_splits(labels, class_names, is_test, params)
+    if params.method == "hash":
+        texts = chain.from_iterable(batch["text"].to_pylist() for batch in read_batches(CLEAN, "text"))
+        splits = assign_by_text(place_texts(texts, params.seed), labels, class_names, is_test, params)
+    else:
+        splits = assign_splits(labels, class_names, is_test, params)
     withheld = withhold_contexts(hash_column(CLEAN, "context"), hash_column(CLEAN, "text"), splits)
     for number, name in enumerate(NAMES):
         copy_rows(CLEAN, SPLITS / f"{name}.parquet", splits == number, {"context": withheld})
@@ -50,7 +57,7 @@ def assign_splits(labels: np.ndarray, class_names: list[str], is_test: np.ndarra
         InputError: a class has too few rows to stand in every split.
     """
     splits = np.full(len(labels), NAMES.index("test"), dtype=np.int8)
-    shares = [params.train, params.val] if is_test.any() else [params.train, params.val, params.test]
+    shares = choose_shares(is_test, params)
     rows_to_split = np.flatnonzero(~is_test)
     by_class = rows_to_split[np.argsort(labels[rows_to_split], kind="stable")]
     ends_of_classes = np.cumsum(np.bincount(labels[rows_to_split], minlength=len(class_names)))
@@ -65,6 +72,48 @@ def assign_splits(labels: np.ndarray, class_names: list[str], is_test: np.ndarra
         for split, part in enumerate(np.split(shuffled, ends[:-1])):
             splits[part] = split
     return splits
+
+
+def assign_by_text(
+    places: np.ndarray, labels: np.ndarray, class_names: list[str], is_test: np.ndarray, params: SplitParams
+) -> np.ndarray:
+    """Return the number of each row's split in `NAMES`, by its text's place alone; [rows], int8.
+
+    So other rows, their order and their classes move no row to another split, and shares hold in expectation only.
+    places: [rows] float64, see `place_texts`; the rest: as in `assign_splits`.
+
+    Raises:
+        InputError: a class has no row in one of the splits.
+    """
+    shares = choose_shares(is_test, params)
+    ends = np.cumsum(shares) / sum(shares)
+    splits = np.searchsorted(ends[:-1], places, side="right").astype(np.int8)
+    splits[is_test] = NAMES.index("test")
+    for split, name in enumerate(NAMES[: len(shares)]):
+        counts = np.bincount(labels[splits == split], minlength=len(class_names))
+        if counts.min() == 0:
+            number = counts.argmin()
+            rows = np.count_nonzero(labels[~is_test] == number)
+            raise InputError(
+                f"{CLEAN}: class {class_names[number]!r} has none of its {rows} rows in {name} with split.method = "
+                "'hash': expected at least one; add rows, or use split.method = random"
+            )
+    return splits
+
+
+def place_texts(texts: Iterable[str], seed: int) -> np.ndarray:
+    """Return for each text a number from 0 up to 1 that nothing but text and seed decide, [rows] float64.
+
+    It is from BLAKE2b (RFC 7693) with the seed as its key, and so the same on every machine and in every version.
+    """
+    key = seed.to_bytes(8, "little")
+    digests = b"".join(blake2b(text.encode(), digest_size=8, key=key).digest() for text in texts)
+    return (np.frombuffer(digests, dtype="<u8") >> 11) * 2.0**-53  # as many bits as are exact
+
+
+def choose_shares(is_test: np.ndarray, params: SplitParams) -> list[float]:
+    """Return the shares of the splits that are to be cut: not of test, where there is an official one."""
+    return [params.train, params.val] if is_test.any() else [params.train, params.val, params.test]
 
 
 def withhold_contexts(contexts: np.ndarray, texts: np.ndarray, splits: np.ndarray) -> np.ndarray:
