@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from unroll.errors import InputError
 from unroll.files import read_json
-from unroll.params import Count
+from unroll.param_errors import explain_errors
 from unroll.text_params import ArchitectureParams
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -19,8 +19,8 @@ GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 class ModelConfig(ArchitectureParams):
     """What is needed to build the model again, and to make its logits probabilities: softmax(logits / temperature)."""
 
-    vocabulary_size: Count
-    classes: Count
+    vocabulary_size: Annotated[int, Field(ge=2, le=10_000_000)]  # padding and the unknown token are always there
+    classes: Annotated[int, Field(ge=1, le=1_000_000)]
     temperature: Annotated[float, Field(gt=0)] = 1.0
 
     @property
@@ -38,7 +38,7 @@ def load_config(path: Path) -> ModelConfig:
     try:
         return ModelConfig.model_validate(read_json(path))
     except ValidationError as error:
-        raise InputError(f"{path} is not what training writes: {error}") from None
+        raise InputError(f"{path} is not what training writes: {explain_errors(error, ModelConfig)}") from None
 
 
 def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:

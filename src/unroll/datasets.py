@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from unroll.errors import InputError
 from unroll.files import resolve_location
-from unroll.reading import explain_read_errors
+from unroll.reading import BoundedFile, explain_read_errors
 from unroll.reviews import read_reviews
 from unroll.text_params import DataParams
 
@@ -23,6 +24,7 @@ IMDB = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 IMDB_SUFFIXES = (".tar.gz",)
 CHUNK_ROWS = 20_000
+LIMIT_BYTES_OF_A_CHUNK = 2**30
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,11 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
     found = False
     for chunk in _explain_errors(path, chunks, header):
         for column in required:
-            if column not in chunk.columns:
-                raise InputError(
-                    f"{path} has no column {column!r}: its columns are {', '.join(map(str, chunk.columns))}"
-                )
+            count = list(chunk.columns).count(column)
+            if count == 0:
+                raise InputError(f"{path} has no column {column!r}: its columns are {', '.join(chunk.columns)}")
+            if count > 1:
+                raise InputError(f"{path} has {count} columns {column!r}: expected one")
         found = found or len(chunk) > 0
         yield chunk
     if not found:
@@ -168,12 +171,12 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
 
 
 def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.DataFrame]:
-    with warnings.catch_warnings():
+    with BoundedFile(path, LIMIT_BYTES_OF_A_CHUNK) as file, warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the header
         reader = pd.read_csv(
-            path,
+            io.BufferedReader(file),
             sep=_separator(path),
-            header=None if header else 0,
+            header=None,  # pandas would give columns of one name other names
             names=list(header) if header else None,
             index_col=False,
             dtype=str,
@@ -183,7 +186,11 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
         )
         with reader:
             for chunk in reader:
-                yield chunk.fillna("").reset_index(drop=True)
+                file.total = 0
+                chunk = chunk.fillna("").reset_index(drop=True)
+                if header is None:
+                    header, chunk = tuple(chunk.iloc[0]), chunk[1:].reset_index(drop=True)
+                yield chunk.set_axis(list(header), axis=1)
 
 
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
@@ -198,7 +205,9 @@ def _write_out(column: pa.Array) -> pa.Array:
     """Return the column as text. Lists and the like, which Arrow does not turn into text, as Python writes them."""
     if pa.types.is_nested(column.type):
         return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
-    return column.cast(pa.string())
+    column = column.cast(pa.string())
+    column.validate(full=True)  # a parquet file may call any bytes text
+    return column
 
 
 def _explain_errors(
@@ -212,7 +221,7 @@ def _explain_errors(
     except UnicodeDecodeError:
         raise InputError(_describe_undecodable(path, header)) from None
     except pd.errors.ParserError as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ")
+        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise InputError(f"{path} is not a well-formed table: {reason}") from None
     except pd.errors.ParserWarning:
         raise InputError(f"{path} is not a well-formed table: a row has more fields than there are columns") from None
@@ -225,10 +234,11 @@ def _describe_undecodable(path: Path, header: tuple[str, ...] | None) -> str:
 
     Rows count from 1 as everywhere; where the file has a header row of its own, that is row 0.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
     # Undecodable bytes become lone surrogates, which can be found after the rows have been told apart.
     with opener(path, "rt", encoding="utf-8", errors="surrogateescape", newline="") as text:
-        rows = enumerate(csv.reader(text, delimiter=_separator(path)), start=1 if header else 0)
+        lines = iter(lambda: text.readline(2**20), "")  # the parts of one that does not end are no rows, but bounded
+        rows = enumerate(csv.reader(lines, delimiter=_separator(path)), start=1 if header else 0)
         try:
             for number, fields in rows:
                 bad = next((character for character in "".join(fields) if "\udc80" <= character <= "\udcff"), None)

@@ -44,10 +44,7 @@ def fetch_cached(location: str, sha256: str | None, root: Path, parameter: str) 
     scheme = urlsplit(found).scheme if "://" in found else "file"
     if scheme == "file":
         path = Path(unquote(urlsplit(found).path) if "://" in found else found)
-        if not path.is_file():
-            raise InputError(
-                f"{parameter}: {path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}"
-            )
+        _check_is_file(path, parameter)
         check_content(path, sha256, found)
         return path
     name = Path(unquote(urlsplit(found).path)).name
@@ -83,13 +80,18 @@ def check_content(path: Path, expected: str | None, location: str) -> str:
 
 
 def _copy(source: Path, target: Path, parameter: str) -> None:
-    if not source.is_file():
-        problem = "is a folder, expected a file" if source.is_dir() else "does not exist"
-        raise InputError(f"{parameter}: {source} {problem}")
+    _check_is_file(source, parameter)
     try:
         shutil.copyfile(source, target)
     except OSError as error:
         raise InputError(f"{parameter}: {source} cannot be read: {error.strerror}") from None
+
+
+def _check_is_file(path: Path, parameter: str) -> None:
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "a device or a pipe"
+        problem = f"is {found}, expected a file" if path.exists() else "does not exist"
+        raise InputError(f"{parameter}: {path} {problem}")
 
 
 def _download(url: str, target: Path, parameter: str) -> None:

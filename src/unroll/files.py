@@ -8,15 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from unroll.errors import InputError
 
 
 @contextmanager
 def replace_when_done(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+
+    Raises:
+        InputError: `path` is a folder, or its folder cannot be made or written to.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, expected a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
     os.close(handle)
     temporary = Path(name)
     try:
@@ -38,13 +48,15 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: the file is missing or is not JSON.
+        InputError: the file is missing, cannot be read or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
-    except ValueError as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from None
 
 
@@ -70,8 +82,21 @@ def find_root() -> Path:
 
 
 def resolve_location(location: str, root: Path) -> str:
-    """Return an address as it is, and a path as one that does not depend on where the process runs."""
-    return location if "://" in location else str(root / Path(location).expanduser())
+    """Return an address as it is, and a path as one that does not depend on where the process runs.
+
+    Raises:
+        InputError: the address cannot be read, or the path is in the home folder of nobody.
+    """
+    if "://" in location:
+        try:
+            urlsplit(location)
+        except ValueError as error:
+            raise InputError(f"{location} is not an address: {error}") from None
+        return location
+    try:
+        return str(root / Path(location).expanduser())
+    except RuntimeError:  # ~name of nobody
+        raise InputError(f"{location}: there is no such home folder") from None
 
 
 def _round_floats(value: Any) -> Any:

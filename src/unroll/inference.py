@@ -16,6 +16,7 @@ from unroll.errors import InputError
 from unroll.files import read_json
 from unroll.forward import predict_all, predict_one
 from unroll.network import Network, build_network
+from unroll.param_errors import explain_errors
 from unroll.text import Cleaning, clean_text
 from unroll.tokens import Tokens
 from unroll.vocabulary import load_tokenizer, make_encoder
@@ -37,15 +38,20 @@ class Classifier:
         """Return the classes' probabilities, `[texts, classes]` float32.
 
         A text of which cleaning leaves nothing has no prediction: its row is NaN.
+
+        Raises:
+            InputError: the weights are infinite or no numbers.
         """
         ids = [self.encode(clean_text(text, self.cleaning)) for text in texts]
-        if len(ids) == 1 and ids[0]:
-            return predict_one(self.network, ids[0])
         rows = [row for row, text in enumerate(ids) if text]
         probabilities = np.full((len(texts), len(self.class_names)), np.nan, dtype=np.float32)
-        if rows:
+        if len(texts) == len(rows) == 1:
+            probabilities = predict_one(self.network, ids[0])
+        elif rows:
             tokens = Tokens.from_lists([ids[row] for row in rows], [0] * len(rows))
             probabilities[rows] = predict_all(self.network, tokens)
+        if np.isnan(probabilities[rows]).any():
+            raise InputError("the model's weights give no probabilities: expected those of a whole training")
         return probabilities
 
     def tabulate(self, texts: list[str]) -> "pd.DataFrame":
@@ -73,7 +79,7 @@ def load_classifier(folder: Path = Path("models")) -> Classifier:
     cleaning = _load_cleaning(folder / "cleaning.json")
     config = load_config(folder / "config.json")
     tokenizer = load_tokenizer(folder / "tokenizer.json")
-    class_names = read_json(folder / "labels.json")
+    class_names = load_class_names(folder / "labels.json")
     if len(class_names) != config.classes or tokenizer.get_vocab_size() != config.vocabulary_size:
         raise InputError(
             f"{folder}: config.json is of a model with {config.classes} classes and {config.vocabulary_size} tokens, "
@@ -84,8 +90,22 @@ def load_classifier(folder: Path = Path("models")) -> Classifier:
     return Classifier(cleaning, make_encoder(tokenizer), network, class_names)
 
 
+def load_class_names(path: Path) -> list[str]:
+    """Read models/labels.json.
+
+    Raises:
+        InputError: the file is missing or is not what training writes.
+    """
+    names = read_json(path)
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise InputError(f"{path} is not what training writes: expected a list of the classes' names")
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} is not what training writes: a class is named twice")
+    return names
+
+
 def _load_cleaning(path: Path) -> Cleaning:
     try:
         return Cleaning.model_validate(read_json(path))
     except ValidationError as error:
-        raise InputError(f"{path} is not what training writes: {error}") from None
+        raise InputError(f"{path} is not what training writes: {explain_errors(error, Cleaning)}") from None

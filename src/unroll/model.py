@@ -65,7 +65,7 @@ def load_model(path: Path, config: ModelConfig) -> SequenceClassifier:
     Raises:
         InputError: the file is missing or damaged, or its weights are not of a model of this configuration.
     """
-    model = SequenceClassifier(config)  # on PyTorch's meta device, random weights would cost a second of imports
     weights = {name: torch.from_numpy(weight) for name, weight in load_weights(path, config).items()}
+    model = SequenceClassifier(config)  # on PyTorch's meta device, random weights would cost a second of imports
     model.load_state_dict(weights, assign=True)
     return model.eval()

@@ -3,22 +3,25 @@
 text_params.py and sequence_params.py have what the pipelines of texts and of real-valued sequences add.
 """
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from unroll.errors import InputError
+from unroll.param_errors import explain_errors
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Size = Annotated[int, Field(ge=1, le=10_000)]  # of vectors: a network of the largest still has a size in bytes
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 # An empty text in YAML means the same as null: nothing is set.
 Optional = Annotated[str | None, AfterValidator(lambda value: value or None)]
 Sha256 = Annotated[str | None, Field(pattern=r"^([0-9a-fA-F]{64})?$"), AfterValidator(lambda value: value or None)]
+
+
+LIMIT_BYTES = 100_000  # of a parameter file, of which a second is needed for some ten thousand
 
 
 class Section(BaseModel):
@@ -33,7 +36,7 @@ class SourceParams(Section):
 
 class EncoderParams(Section):
     cell: Literal["rnn", "gru", "lstm"]
-    hidden_size: Count
+    hidden_size: Size
     layers: Annotated[int, Field(ge=1, le=16)]
     bidirectional: bool
     dropout: Dropout
@@ -92,16 +95,29 @@ def read_yaml(path: Path) -> Any:
     """Read a parameter file without checking what it holds.
 
     Raises:
-        InputError: the file is missing or is not YAML.
+        InputError: the file is missing, cannot be read, is too large or is not YAML.
     """
     from ruamel.yaml import YAML, YAMLError  # imported here: a prediction reads no parameters
 
     try:
-        return YAML(typ="safe", pure=True).load(path)
+        with path.open("rb") as file:
+            content = file.read(LIMIT_BYTES + 1)
     except FileNotFoundError:
         raise InputError(f"{path} is missing: run from a folder that holds a pipeline") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > LIMIT_BYTES:
+        raise InputError(f"{path} has more than {LIMIT_BYTES:,} bytes: expected a file of parameters")
+    try:
+        return YAML(typ="safe", pure=True).load(content)
+    except YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {_locate(error)}") from None
+    except RecursionError:
+        raise InputError(f"{path} is not valid YAML: lists or sections are nested too deep") from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # no such day, or !!int before a word
+        raise InputError(
+            f"{path} is not valid YAML: a value is not what its form or tag says ({_locate(error)})"
+        ) from None
 
 
 def check_params(values: Any, schema: type[P], path: Path) -> P:
@@ -113,9 +129,7 @@ def check_params(values: Any, schema: type[P], path: Path) -> P:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        first, *others = error.errors()
-        more = f" (and {len(others)} more)" if others else ""
-        raise InputError(f"{path}: {_explain(first, schema)}{more}") from None
+        raise InputError(f"{path}: {explain_errors(error, schema)}") from None
 
 
 def flatten_params(params: Section) -> dict[str, str | int | float | bool | None]:
@@ -129,34 +143,11 @@ def flatten_params(params: Section) -> dict[str, str | int | float | bool | None
     return flat
 
 
-def _explain(error: ErrorDetails, schema: type[BaseModel]) -> str:
-    """Put a pydantic error into the words of params.yaml."""
-    name = ".".join(map(str, error["loc"]))
-    if error["type"] == "missing":
-        return f"{name} is missing"
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(schema, error["loc"][:-1])
-        close = get_close_matches(str(error["loc"][-1]), known, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return f"{name} is not a parameter{hint}: expected one of {', '.join(known)}"
-    if error["type"] == "value_error":  # raised above, complete in itself
-        return str(error["ctx"]["error"])
-    if error["type"] in ("model_type", "model_attributes_type"):
-        return f"{name or 'the file'} = {error['input']!r}: expected parameters in the form 'name: value'"
-    if error["type"] == "string_pattern_mismatch":
-        expected = "a name without / and :" if name == "tracking.registered_model" else "64 hexadecimal digits"
-        return f"{name} = {error['input']!r}: expected {expected}"
-    expected = (
-        error["msg"]
-        .replace("Input should be", "expected")
-        .replace("a valid integer", "an integer")
-        .replace("a valid ", "a ")
-    )
-    return f"{name} = {error['input']!r}: {expected}"
-
-
-def _known_keys(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    model = schema
-    for key in location:
-        model = model.model_fields[str(key)].annotation  # type: ignore[assignment]
-    return list(model.model_fields)
+def _locate(error: Exception) -> str:
+    """Return what YAML's reader has to say, and where, without the line itself and advice to programmers."""
+    mark = getattr(error, "problem_mark", None)
+    if mark:
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem.removeprefix('but ')}"
+    if hasattr(error, "position"):  # of a character that no YAML may hold
+        return f"character {error.position + 1:,}: {error.reason}"
+    return str(error).split(";")[0]

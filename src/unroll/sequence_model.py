@@ -1,9 +1,10 @@
 """The model of real-valued sequences: RNN, GRU or LSTM → pooling over time, or none → linear head."""
 
 from pathlib import Path
+from typing import Annotated
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -11,16 +12,17 @@ from torch import Tensor, nn
 from unroll.encoder import Pooling, RecurrentEncoder, State
 from unroll.errors import InputError
 from unroll.files import read_json
-from unroll.params import Count
+from unroll.param_errors import explain_errors
+from unroll.params import Size
 from unroll.sequence_params import FeatureModelParams
 
 
 class SequenceConfig(FeatureModelParams):
     """What is needed to build the model again, and to make its logits probabilities, if they are logits."""
 
-    input_size: Count
-    outputs: Count
-    temperature: float = 1.0
+    input_size: Size
+    outputs: Size
+    temperature: Annotated[float, Field(gt=0)] = 1.0
 
 
 class SequenceModel(nn.Module):
@@ -58,10 +60,17 @@ def load_sequence_model(folder: Path) -> tuple[SequenceModel, SequenceConfig]:
     try:
         config = SequenceConfig.model_validate(read_json(config_path))
     except ValidationError as error:
-        raise InputError(f"{config_path} is not what training writes: {error}") from None
-    model = SequenceModel(config)
+        raise InputError(
+            f"{config_path} is not what training writes: {explain_errors(error, SequenceConfig)}"
+        ) from None
     try:
-        model.load_state_dict(load_file(path))
+        weights = load_file(path)
+        recurrent = weights.get(f"encoder.layers.weight_hh_l{config.layers - 1}")
+        # Before a model of the configuration's size is made: it may be any.
+        if recurrent is None or recurrent.shape[-1] != config.hidden_size:
+            raise InputError(f"{path} does not fit config.json beside it: expected the files of one training")
+        model = SequenceModel(config)
+        model.load_state_dict(weights)
     except FileNotFoundError:
         raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
     except SafetensorError as error:

@@ -48,14 +48,18 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Read models/tokenizer.json.
 
     Raises:
-        InputError: the file is missing or holds no tokenizer.
+        InputError: the file is missing or holds no tokenizer, or not one of this package.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing more specific
         raise InputError(f"{path} holds no tokenizer: {error}") from None
+    ids = tokenizer.get_vocab().values()
+    if not tokenizer.truncation or max(ids, default=-1) != len(ids) - 1:
+        raise InputError(f"{path} is not what training writes: expected ids from 0 on, and a greatest length of texts")
+    return tokenizer
 
 
 def list_tokens(tokenizer: Tokenizer) -> list[str]:

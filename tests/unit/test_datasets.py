@@ -102,7 +102,7 @@ def test_rows_are_numbered_on_through_chunks(tmp_path: Path) -> None:
         (
             "a.csv",
             "title,label\na,b,c\n",
-            "a.csv is not a well-formed table: a row has more fields than there are columns",
+            "a.csv is not a well-formed table: Expected 2 fields in line 2, saw 3",
         ),
         ("a.csv", 'title,label\n"a,b\n', "a.csv is not a well-formed table: EOF inside string starting at row 1"),
         ("a.parquet", "title,label\n", "a.parquet cannot be read as a parquet table of text"),
