@@ -54,7 +54,7 @@ def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:
     except SafetensorError as error:
         raise InputError(f"{path} holds no weights: {error}") from None
     found = {name: (weight.shape, weight.dtype) for name, weight in weights.items()}
-    if found != {name: (shape, np.float32) for name, shape in _list_shapes(config).items()}:
+    if found != {name: (shape, np.float32) for name, shape in list_shapes(config).items()}:
         raise InputError(f"{path} does not fit config.json beside it: expected the files of one training")
     return weights
 
@@ -64,7 +64,8 @@ def list_suffixes(config: ModelConfig, layer: int) -> list[str]:
     return [f"l{layer}", f"l{layer}_reverse"] if config.bidirectional else [f"l{layer}"]
 
 
-def _list_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+def list_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of each weight of a SequenceClassifier."""
     rows, features = GATES[config.cell] * config.hidden_size, config.embedding_size
     output = config.hidden_size * (2 if config.bidirectional else 1)
     shapes = {

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unroll.errors import InputError
+from unroll.errors import InputError, make_printable
 from unroll.files import resolve_location
 from unroll.reading import BoundedFile, explain_read_errors
 from unroll.reviews import read_reviews
@@ -161,7 +161,8 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
         for column in required:
             count = list(chunk.columns).count(column)
             if count == 0:
-                raise InputError(f"{path} has no column {column!r}: its columns are {', '.join(chunk.columns)}")
+                columns = ", ".join(map(make_printable, chunk.columns))
+                raise InputError(f"{path} has no column {column!r}: its columns are {columns}")
             if count > 1:
                 raise InputError(f"{path} has {count} columns {column!r}: expected one")
         found = found or len(chunk) > 0

@@ -147,7 +147,8 @@ def _locate(error: Exception) -> str:
     """Return what YAML's reader has to say, and where, without the line itself and advice to programmers."""
     mark = getattr(error, "problem_mark", None)
     if mark:
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem.removeprefix('but ')}"
+        problem = " ".join(error.problem.removeprefix("but ").split())
+        return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
     if hasattr(error, "position"):  # of a character that no YAML may hold
         return f"character {error.position + 1:,}: {error.reason}"
-    return str(error).split(";")[0]
+    return " ".join(str(error).split(";")[0].split())

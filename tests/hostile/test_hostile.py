@@ -15,20 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import bad_files
-import numpy as np
 import pytest
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
-from safetensors.numpy import save_file
 
-from builders import make_config
+from builders import write_models
 from conftest import ROOT, find_free_port, make_environment
 from unroll import cli
-from unroll.checkpoint import _list_shapes
 from unroll.errors import run_stage
-from unroll.files import write_json
-from unroll.text_params import TokenizeParams
-from unroll.vocabulary import train_tokenizer
 
 TABLE: dict[str, dict[str, Any]] = YAML(typ="safe").load(Path(__file__).with_name("inputs.yaml"))
 INPUTS = [
@@ -67,21 +61,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models/ folder of a model that has learned nothing."""
-    folder = tmp_path_factory.mktemp("trained") / "models"
-    folder.mkdir()
-    params = TokenizeParams(level="word", vocabulary_size=50, min_count=1, max_tokens=5)
-    tokenizer = train_tokenizer([["shares fall", "team wins cup", "king"]], params)
-    config = make_config(vocabulary_size=tokenizer.get_vocab_size())
-    tokenizer.save(str(folder / "tokenizer.json"))
-    random = np.random.default_rng(0)
-    weights = {name: random.normal(size=shape).astype(np.float32) for name, shape in _list_shapes(config).items()}
-    save_file(weights, folder / "model.safetensors")
-    write_json(folder / "config.json", config.model_dump())
-    write_json(folder / "labels.json", ["Business", "Sports"])
-    cleaning = {"lowercase": True, "brackets": "keep", "numbers": "keep", "punctuation": "drop", "stemming": "none"}
-    write_json(folder / "cleaning.json", cleaning | {"stop_words": ["the"]})
-    return folder
+    return write_models(tmp_path_factory.mktemp("trained") / "models")
 
 
 def make_file(path: Path, content: Any) -> None:

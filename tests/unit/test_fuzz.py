@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -54,6 +54,7 @@ BYTES = st.builds(
 
 
 @many
+@example(b'"text,label\n"', ".csv", OWN)
 @given(BYTES, st.sampled_from([".csv", ".tsv"]), st.sampled_from([OWN, AG_NEWS]))
 def test_any_bytes_are_a_table_or_an_error_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str, data: DataParams
@@ -198,6 +199,7 @@ LINES = st.lists(YAML_PIECES | TAGS.map("!!{} ".format) | SCALARS | st.text(max_
 
 
 @many
+@example(b"!!timestamp |\n|\n")
 @given(LINES.map(str.encode) | st.binary(max_size=40))
 def test_any_parameter_file_is_values_or_an_error_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
