@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from unroll.errors import InputError
 from unroll.files import read_json
-from unroll.params import Count, check_params
+from unroll.params import check_params
 from unroll.text_params import ArchitectureParams
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -19,8 +19,8 @@ GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 class ModelConfig(ArchitectureParams):
     """What is needed to build the model again, and to make its logits probabilities: softmax(logits / temperature)."""
 
-    vocabulary_size: Count
-    classes: Count
+    vocabulary_size: Annotated[int, Field(ge=2, le=10_000_000)]  # padding and the unknown token are always there
+    classes: Annotated[int, Field(ge=1, le=1_000_000)]
     temperature: Annotated[float, Field(gt=0)] = 1.0
 
     @property
@@ -66,7 +66,7 @@ def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:
     except SafetensorError as error:
         raise InputError(f"{path} holds no weights: {error}") from None
     found = {name: (weight.shape, weight.dtype) for name, weight in weights.items()}
-    if found != {name: (shape, np.float32) for name, shape in _list_shapes(config).items()}:
+    if found != {name: (shape, np.float32) for name, shape in list_shapes(config).items()}:
         raise InputError(f"{path} does not fit config.json beside it: expected the files of one training")
     return weights
 
@@ -76,7 +76,8 @@ def list_suffixes(config: ModelConfig, layer: int) -> list[str]:
     return [f"l{layer}", f"l{layer}_reverse"] if config.bidirectional else [f"l{layer}"]
 
 
-def _list_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+def list_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of each weight of a SequenceClassifier."""
     rows, features = GATES[config.cell] * config.hidden_size, config.embedding_size
     output = config.hidden_size * (2 if config.bidirectional else 1)
     shapes = {

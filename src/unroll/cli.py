@@ -1,8 +1,11 @@
 """The program `unroll`: the commands a person types."""
 
+import os
+from typing import Annotated
+
 import typer
 
-from unroll.errors import InputError, exit_with_message
+from unroll.errors import DEBUG, end_in_one_line
 from unroll.model_commands import gradients, neighbors, predict
 from unroll.repair_commands import check
 from unroll.result_commands import compare, metrics, runs, ui
@@ -17,9 +20,13 @@ for command in (predict, neighbors, metrics, runs, compare, gradients, check, ui
     app.command()(command)
 
 
+@app.callback()
+def set_debug(debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False) -> None:
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
 def main() -> None:
-    """Run a command; a wrong input ends in one line, a bug in its traceback."""
-    try:
+    """Run a command; whatever goes wrong ends in one line."""
+    with end_in_one_line(with_bugs=True):
         app()
-    except InputError as error:
-        exit_with_message(error)

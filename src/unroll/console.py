@@ -5,6 +5,8 @@ import re
 import sys
 from enum import StrEnum
 
+from unroll.errors import make_printable
+
 NUMBER = re.compile(r"[-+]?\d[\d.,]*( .*)?$|–?$")  # perhaps with a deviation or an interval, or not known
 
 
@@ -21,6 +23,7 @@ def print_table(columns: list[str], rows: list[list[str]], format: Format) -> No
     if format is Format.CSV:
         csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
         return
+    columns, *rows = [[make_printable(cell) for cell in cells] for cells in (columns, *rows)]
     is_right = [all(NUMBER.match(cell) for cell in cells) for cells in zip(*rows, strict=True)] or [False] * len(
         columns
     )

@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unroll.errors import InputError
+from unroll.errors import InputError, make_printable
 from unroll.files import resolve_location
-from unroll.reading import check_unpacked, explain_read_errors, limit_unpacked, open_unpacked
+from unroll.reading import Bounded, check_unpacked, explain_read_errors, limit_unpacked, open_unpacked
 from unroll.reviews import read_reviews
 from unroll.text_params import DataParams
 
@@ -23,6 +23,7 @@ IMDB = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 IMDB_SUFFIXES = (".tar.gz",)
 CHUNK_ROWS = 20_000
+LIMIT_BYTES_OF_A_CHUNK = 2**30
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,12 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
     found = False
     for chunk in _explain_errors(path, chunks, header):
         for column in required:
-            if column not in chunk.columns:
-                raise InputError(
-                    f"{path} has no column {column!r}: its columns are {', '.join(map(str, chunk.columns))}"
-                )
+            count = list(chunk.columns).count(column)
+            if count == 0:
+                columns = ", ".join(map(make_printable, chunk.columns))
+                raise InputError(f"{path} has no column {column!r}: its columns are {columns}")
+            if count > 1:
+                raise InputError(f"{path} has {count} columns {column!r}: expected one")
         found = found or len(chunk) > 0
         yield chunk
     if not found:
@@ -169,12 +172,17 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
 
 
 def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.DataFrame]:
-    with open_unpacked(path) as file, warnings.catch_warnings():
+    complaint = (
+        f"{path} has more than {LIMIT_BYTES_OF_A_CHUNK:,} bytes in a few thousand rows: is there a quotation mark "
+        "without its other half?"
+    )
+    with open_unpacked(path) as unpacked, warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the header
+        file = Bounded(unpacked, LIMIT_BYTES_OF_A_CHUNK, complaint)
         reader = pd.read_csv(
-            file,
+            io.BufferedReader(file),
             sep=_separator(path),
-            header=None if header else 0,
+            header=None,  # pandas would give columns of one name other names
             names=list(header) if header else None,
             index_col=False,
             dtype=str,
@@ -184,7 +192,11 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
         )
         with reader:
             for chunk in reader:
-                yield chunk.fillna("").reset_index(drop=True)
+                file.size = 0
+                chunk = chunk.fillna("").reset_index(drop=True)
+                if header is None:
+                    header, chunk = tuple(chunk.iloc[0]), chunk[1:].reset_index(drop=True)
+                yield chunk.set_axis(list(header), axis=1)
 
 
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
@@ -202,7 +214,9 @@ def _write_out(column: pa.Array) -> pa.Array:
     """Return the column as text. Lists and the like, which Arrow does not turn into text, as Python writes them."""
     if pa.types.is_nested(column.type):
         return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
-    return column.cast(pa.string())
+    column = column.cast(pa.string())
+    column.validate(full=True)  # a parquet file may call any bytes text
+    return column
 
 
 def _explain_errors(
@@ -216,7 +230,7 @@ def _explain_errors(
     except UnicodeDecodeError:
         raise InputError(_describe_undecodable(path, header)) from None
     except pd.errors.ParserError as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ")
+        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise InputError(f"{path} is not a well-formed table: {reason}") from None
     except pd.errors.ParserWarning:
         raise InputError(f"{path} is not a well-formed table: a row has more fields than there are columns") from None
@@ -234,7 +248,8 @@ def _describe_undecodable(path: Path, header: tuple[str, ...] | None) -> str:
         open_unpacked(path) as file,
         io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="") as text,
     ):
-        rows = enumerate(csv.reader(text, delimiter=_separator(path)), start=1 if header else 0)
+        lines = iter(lambda: text.readline(2**20), "")  # the parts of one that does not end are no rows, but bounded
+        rows = enumerate(csv.reader(lines, delimiter=_separator(path)), start=1 if header else 0)
         try:
             for number, fields in rows:
                 bad = next((character for character in "".join(fields) if "\udc80" <= character <= "\udcff"), None)

@@ -5,9 +5,14 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
+DEBUG = "UNROLL_DEBUG"  # a variable of the environment; if it is set, whatever goes wrong ends in a traceback
+MOST_CHARACTERS = 1000  # of a message, which may quote what it was given
+# What moves a terminal's cursor or changes its colours, ends a line, turns text around, or is no character at all.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _USER = re.compile(r"(\w:/+)(.*)@([^\s'\"]*)", re.DOTALL)
 _QUERY = re.compile(r"(\w:/+[^\s'\"?]*\?)[^\s'\"]+")
 
@@ -35,28 +40,46 @@ def _hide_user(found: re.Match[str]) -> str:
     return f"{found[1]}…" if "?" in found[2] else f"{found[1]}…@{found[3]}"
 
 
-def exit_with_message(error: InputError) -> NoReturn:
-    """Print the message to standard error and exit with code 1, without a traceback."""
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+def make_printable(text: str) -> str:
+    """Write out, as Python would, the characters that must not reach a terminal: ESC becomes `\\x1b`."""
+    return _UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def exit_with_message(message: str) -> NoReturn:
+    """Print the message to standard error as one line, and exit with code 1."""
+    line = make_printable(" ".join(message.split()))
+    if len(line) > MOST_CHARACTERS:
+        line = f"{line[: MOST_CHARACTERS - 203]} … {line[-200:]}"
+    print(f"error: {line}", file=sys.stderr)
     raise SystemExit(1)
 
 
+@contextmanager
+def end_in_one_line(with_bugs: bool) -> Iterator[None]:
+    """End the process in one line if the block fails, with_bugs: also where that is a bug; with `DEBUG`, never."""
+    try:
+        yield
+    except Exception as error:
+        message = _describe(error)
+        if os.environ.get(DEBUG) or not (message or with_bugs):
+            raise
+        bug = f"this is a bug: {type(error).__name__}: {error}; run again with --debug to see where"
+        exit_with_message(message or bug)
+
+
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's main function; a wrong input ends in one line, a bug in its traceback.
+    """Run a stage's main function; a wrong input ends in one line, a bug in its traceback, which DVC's log then has.
 
     A request to terminate ends it as Ctrl-C does, so that nothing is left half-written or marked as running.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _check_room()
-        main()
+        with end_in_one_line(with_bugs=False):
+            _check_room()
+            main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
-    except InputError as error:
-        if os.environ.get("UNROLL_DEBUG"):
-            raise
-        exit_with_message(error)
 
 
 def _check_room() -> None:
@@ -65,3 +88,12 @@ def _check_room() -> None:
         tempfile.gettempdir()
     except FileNotFoundError as error:
         raise InputError(f"{error.strerror}: make room there, or set TMPDIR to a folder that has some") from None
+
+
+def _describe(error: Exception) -> str | None:
+    """Return what is told of an error that is no bug: a wrong input, or what the machine does not have or allow."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) if isinstance(error, InputError) else None

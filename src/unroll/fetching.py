@@ -94,9 +94,8 @@ def _copy(source: Path, target: Path, parameter: str) -> None:
 def _require_file(path: Path, parameter: str) -> None:
     """Raise InputError for what is no file. A device or a pipe might never end."""
     if not path.is_file():
-        problem = "does not exist"
-        if path.exists():
-            problem = f"is a {'folder' if path.is_dir() else 'device or a pipe'}, expected a file"
+        found = "a folder" if path.is_dir() else "a device or a pipe"
+        problem = f"is {found}, expected a file" if path.exists() else "does not exist"
         raise InputError(f"{parameter}: {path} {problem}")
 
 

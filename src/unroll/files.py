@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from unroll.errors import InputError
 
@@ -24,9 +25,11 @@ def replace_when_done(path: Path) -> Iterator[Path]:
     What a process that was killed has left of the same file is removed too.
 
     Raises:
-        InputError: the folder cannot be written to, or there is no room for the file.
+        InputError: `path` is a folder, its folder cannot be made or written to, or there is no room for the file.
     """
     with explain_write_errors(path):
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, expected a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         for leftover in path.parent.glob(f".{escape(path.stem)}-[0-9]*-*{escape(path.suffix)}"):
             if not _is_alive(int(leftover.name.removeprefix(f".{path.stem}-").partition("-")[0])):
@@ -119,8 +122,21 @@ def find_root() -> Path:
 
 
 def resolve_location(location: str, root: Path) -> str:
-    """Return an address as it is, and a path as one that does not depend on where the process runs."""
-    return location if "://" in location else str(root / Path(location).expanduser())
+    """Return an address as it is, and a path as one that does not depend on where the process runs.
+
+    Raises:
+        InputError: the address cannot be read, or the path is in the home folder of nobody.
+    """
+    if "://" in location:
+        try:
+            urlsplit(location)
+        except ValueError as error:
+            raise InputError(f"{location} is not an address: {error}") from None
+        return location
+    try:
+        return str(root / Path(location).expanduser())
+    except RuntimeError:  # ~name of nobody
+        raise InputError(f"{location}: there is no such home folder") from None
 
 
 def _is_alive(process: int) -> bool:

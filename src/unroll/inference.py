@@ -38,15 +38,20 @@ class Classifier:
         """Return the classes' probabilities, `[texts, classes]` float32.
 
         A text of which cleaning leaves nothing has no prediction: its row is NaN.
+
+        Raises:
+            InputError: the weights are infinite or no numbers.
         """
         ids = [self.encode(clean_text(text, self.cleaning)) for text in texts]
-        if len(ids) == 1 and ids[0]:
-            return predict_one(self.network, ids[0])
         rows = [row for row, text in enumerate(ids) if text]
         probabilities = np.full((len(texts), len(self.class_names)), np.nan, dtype=np.float32)
-        if rows:
+        if len(texts) == len(rows) == 1:
+            probabilities = predict_one(self.network, ids[0])
+        elif rows:
             tokens = Tokens.from_lists([ids[row] for row in rows], [0] * len(rows))
             probabilities[rows] = predict_all(self.network, tokens)
+        if np.isnan(probabilities[rows]).any():
+            raise InputError("the model's weights give no probabilities: expected those of a whole training")
         return probabilities
 
     def tabulate(self, texts: list[str]) -> "pd.DataFrame":

@@ -50,5 +50,9 @@ def name_baseline(scores: dict[str, float], per_class: dict[str, Any]) -> dict[s
 
 
 def _allow(name: str) -> str:
-    """Replace what MLflow allows in no metric's name; classes of a user's own data may be named in any way."""
-    return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name)
+    """Replace what MLflow allows in no metric's name; classes of a user's own data may be named in any way.
+
+    To MLflow a name is a path as well, and has to be the shortest one that leads there.
+    """
+    parts = "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name).split("/")
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)

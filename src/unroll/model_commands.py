@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unroll.console import Format, print_table
-from unroll.errors import InputError
+from unroll.errors import InputError, make_printable
 
 if TYPE_CHECKING:
     from unroll.inference import Classifier
@@ -111,15 +111,15 @@ def _print_predictions(classifier: "Classifier", texts: list[str]) -> None:
         ranking = sorted(zip(probabilities.tolist(), classifier.class_names, strict=True), reverse=True)
         if math.isnan(ranking[0][0]):
             raise InputError(f"{text!r} has no words: expected a text of which cleaning leaves something")
-        width = max(map(len, classifier.class_names))
-        print(ranking[0][1])
-        for probability, name in ranking:
+        rows = [(make_printable(name), probability) for probability, name in ranking]
+        width = max(len(name) for name, _ in rows)
+        print(rows[0][0])
+        for name, probability in rows:
             print(f"  {name:<{width}}  {probability:.4f}")
 
 
 def _print_neighbors(neighbors: list[tuple[str, float]]) -> None:
-    # A word may hold what moves a terminal's cursor.
-    rows = [(word if word.isprintable() else repr(word), similarity) for word, similarity in neighbors]
+    rows = [(make_printable(word), similarity) for word, similarity in neighbors]
     width = max((len(word) for word, _ in rows), default=0)
     for word, similarity in rows:
         print(f"{word:<{width}}  {similarity:.4f}")

@@ -3,17 +3,16 @@
 text_params.py and sequence_params.py have what the pipelines of texts and of real-valued sequences add.
 """
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
 
 from unroll.errors import InputError
+from unroll.param_errors import explain_errors
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Size = Annotated[int, Field(ge=1, le=10_000)]  # of vectors: a network of the largest still has a size in bytes
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -21,36 +20,7 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 Optional = Annotated[str | None, AfterValidator(lambda value: value or None)]
 Sha256 = Annotated[str | None, Field(pattern=r"^([0-9a-fA-F]{64})?$"), AfterValidator(lambda value: value or None)]
 
-# Of the names in an address's query, those whose value is for nobody else; "sig" is Azure's.
-SECRET_NAMES = ("sig", "key", "auth", "pass", "pwd", "jwt")
-PARTS_OF_SECRET_NAMES = ("token", "secret", "signature", "credential", "password", "passwd", "apikey", "accesskey")
-
-
-def refuse_credentials(address: str | None) -> str | None:
-    """Return an address or path that may stand in files that Git and MLflow keep: params.yaml, dvc.lock.
-
-    Raises:
-        PydanticCustomError: it holds a user, a password or a key, or is no whole address.
-    """
-    if not address or "://" not in address:
-        return address
-    try:
-        url = urlsplit(address)
-        url.port  # noqa: B018  # raises what is wrong with it; a slash in a password cuts the address short there
-    except ValueError:
-        raise PydanticCustomError("address", "malformed") from None
-    if _holds_credentials(url):
-        raise PydanticCustomError("credentials", "holds credentials")
-    return address
-
-
-def _holds_credentials(url: SplitResult) -> bool:
-    names = [name.lower().replace("-", "").replace("_", "") for name, _ in parse_qsl(url.query, keep_blank_values=True)]
-    secret = (name in SECRET_NAMES or any(part in name for part in PARTS_OF_SECRET_NAMES) for name in names)
-    return "@" in url.netloc or any(secret)
-
-
-Address = Annotated[Optional, AfterValidator(refuse_credentials)]
+LIMIT_BYTES = 100_000  # of a parameter file, of which a second is needed for some ten thousand
 
 
 class Section(BaseModel):
@@ -65,7 +35,7 @@ class SourceParams(Section):
 
 class EncoderParams(Section):
     cell: Literal["rnn", "gru", "lstm"]
-    hidden_size: Count
+    hidden_size: Size
     layers: Annotated[int, Field(ge=1, le=16)]
     bidirectional: bool
     dropout: Dropout
@@ -133,16 +103,29 @@ def read_yaml(path: Path) -> Any:
     """Read a parameter file without checking what it holds.
 
     Raises:
-        InputError: the file is missing or is not YAML.
+        InputError: the file is missing, cannot be read, is too large or is not YAML.
     """
     from ruamel.yaml import YAML, YAMLError  # imported here: a prediction reads no parameters
 
     try:
-        return YAML(typ="safe", pure=True).load(path)
+        with path.open("rb") as file:
+            content = file.read(LIMIT_BYTES + 1)
     except FileNotFoundError:
         raise InputError(f"{path} is missing: run from a folder that holds a pipeline") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > LIMIT_BYTES:
+        raise InputError(f"{path} has more than {LIMIT_BYTES:,} bytes: expected a file of parameters")
+    try:
+        return YAML(typ="safe", pure=True).load(content)
+    except YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {_locate(error)}") from None
+    except RecursionError:
+        raise InputError(f"{path} is not valid YAML: lists or sections are nested too deep") from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # no such day, or !!int before a word
+        raise InputError(
+            f"{path} is not valid YAML: a value is not what its form or tag says ({_locate(error)})"
+        ) from None
 
 
 def check_params(values: Any, schema: type[M], path: Path) -> M:
@@ -154,9 +137,7 @@ def check_params(values: Any, schema: type[M], path: Path) -> M:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        first, *others = error.errors()
-        more = f" (and {len(others)} more)" if others else ""
-        raise InputError(f"{path}: {_explain(first, schema)}{more}") from None
+        raise InputError(f"{path}: {explain_errors(error, schema)}") from None
 
 
 def flatten_params(params: Section) -> dict[str, str | int | float | bool | None]:
@@ -170,39 +151,12 @@ def flatten_params(params: Section) -> dict[str, str | int | float | bool | None
     return flat
 
 
-def _explain(error: ErrorDetails, schema: type[BaseModel]) -> str:
-    """Put a pydantic error into the words of params.yaml."""
-    name = ".".join(map(str, error["loc"]))
-    if error["type"] == "missing":
-        return f"{name} is missing"
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(schema, error["loc"][:-1])
-        close = get_close_matches(str(error["loc"][-1]), known, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return f"{name} is not a parameter{hint}: expected one of {', '.join(known)}"
-    if error["type"] == "value_error":  # raised above, complete in itself
-        return str(error["ctx"]["error"])
-    if error["type"] == "credentials":
-        where = "~/.netrc keeps user and password, or download the file and give its path"
-        return f"{name} = {error['input']!r} holds a user, a password or a key: expected an address without ({where})"
-    if error["type"] == "address":
-        return f"{name} = {error['input']!r}: expected a path, or an address such as https://host/file.csv"
-    if error["type"] in ("model_type", "model_attributes_type"):
-        return f"{name or 'the file'} = {error['input']!r}: expected parameters in the form 'name: value'"
-    if error["type"] == "string_pattern_mismatch":
-        expected = "a name without / and :" if name == "tracking.registered_model" else "64 hexadecimal digits"
-        return f"{name} = {error['input']!r}: expected {expected}"
-    expected = (
-        error["msg"]
-        .replace("Input should be", "expected")
-        .replace("a valid integer", "an integer")
-        .replace("a valid ", "a ")
-    )
-    return f"{name} = {error['input']!r}: {expected}"
-
-
-def _known_keys(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    model = schema
-    for key in location:
-        model = model.model_fields[str(key)].annotation  # type: ignore[assignment]
-    return list(model.model_fields)
+def _locate(error: Exception) -> str:
+    """Return what YAML's reader has to say, and where, without the line itself and advice to programmers."""
+    mark = getattr(error, "problem_mark", None)
+    if mark:
+        problem = " ".join(error.problem.removeprefix("but ").split())
+        return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
+    if hasattr(error, "position"):  # of a character that no YAML may hold
+        return f"character {error.position + 1:,}: {error.reason}"
+    return " ".join(str(error).split(";")[0].split())

@@ -40,8 +40,9 @@ def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
     for (row, column), share in np.ndenumerate(shares):
         text = f"{counts[row, column]:,}\n{share:.0%}"
         axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else "black")
-    axes.set_xticks(range(len(class_names)), class_names, rotation=30, ha="right")
-    axes.set_yticks(range(len(class_names)), class_names)
+    # A dollar sign is one, and begins no formula.
+    axes.set_xticks(range(len(class_names)), class_names, rotation=30, ha="right", parse_math=False)
+    axes.set_yticks(range(len(class_names)), class_names, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("actual")
     axes.set_title("Confusion matrix, test split")
@@ -63,7 +64,9 @@ def draw_precision_recall(labels: np.ndarray, probabilities: np.ndarray, class_n
         average = average_precision_score(actual, probabilities[:, number])
         axes.step(recall, precision, where="post", label=f"{name} ({average:.3f})")
     axes.set_title("Precision and recall, test split")
-    axes.legend(title="class (average precision)", loc="lower left")
+    legend = axes.legend(title="class (average precision)", loc="lower left")
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 

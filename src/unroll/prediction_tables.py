@@ -6,7 +6,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from unroll.datasets import read_table
-from unroll.errors import InputError
+from unroll.errors import InputError, make_printable
 from unroll.files import replace_when_done
 from unroll.inference import Classifier
 
@@ -15,10 +15,12 @@ def predict_table(classifier: Classifier, source: Path, column: str, output: Pat
     """Write the table with its predictions, a chunk of rows at a time, and tell how many rows they were.
 
     Raises:
-        InputError: the table cannot be read, has no such column, or has one that the output needs.
+        InputError: the table cannot be read, has no such column, or has one that the output needs; it is the output.
     """
     if output.suffix != ".csv":
         raise InputError(f"--output {output}: expected a name that ends in .csv")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise InputError(f"--output {output} is the input: expected another file")
     rows, empty = 0, 0
     with replace_when_done(output) as temporary, tqdm(unit=" rows", desc="predict", disable=None) as progress:
         for chunk in read_table(source, (column,)):
@@ -29,7 +31,7 @@ def predict_table(classifier: Classifier, source: Path, column: str, output: Pat
             rows += len(table)
             empty += int((predictions["prediction"] == "").sum())
             progress.update(len(table))
-    print(f"{rows:,} rows written to {output}")
+    print(f"{rows:,} rows written to {make_printable(str(output))}")
     if empty:
         print(f"{empty:,} of them have no text: their predictions are left empty")
 

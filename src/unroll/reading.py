@@ -41,7 +41,7 @@ def limit_unpacked(path: Path) -> int:
 def check_unpacked(path: Path, size: int, limit: int) -> None:
     """Raise InputError for a file that unpacks to more than its limit."""
     if size > limit:
-        raise InputError(f"{path} has more than {limit:,} bytes, unpacked: expected at most that")
+        raise InputError(_complain(path, limit))
 
 
 @contextmanager
@@ -54,22 +54,31 @@ def open_unpacked(path: Path, limit: int | None = None) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
         return
+    most = limit_unpacked(path) if limit is None else limit
     with gzip.open(path, "rb") as packed:
-        yield io.BufferedReader(_Bounded(packed, path, limit_unpacked(path) if limit is None else limit), 2**16)
+        yield io.BufferedReader(Bounded(packed, most, _complain(path, most)), 2**16)
 
 
-class _Bounded(io.RawIOBase):
-    """A stream of what a file unpacks to, counted."""
+class Bounded(io.RawIOBase):
+    """A stream of which no more than `limit` bytes may be read, or InputError says the `complaint`.
 
-    def __init__(self, file: BinaryIO, path: Path, limit: int) -> None:
-        self._file, self._path, self._limit = file, path, limit
-        self._size = 0
+    Whoever sets `size` to 0 begins to count anew: so rows that do not end can be kept from filling the memory.
+    """
+
+    def __init__(self, file: BinaryIO, limit: int, complaint: str) -> None:
+        self._file, self._limit, self._complaint = file, limit, complaint
+        self.size = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:
         count = self._file.readinto(buffer)
-        self._size += count
-        check_unpacked(self._path, self._size, self._limit)
+        self.size += count
+        if self.size > self._limit:
+            raise InputError(self._complaint)
         return count
+
+
+def _complain(path: Path, limit: int) -> str:
+    return f"{path} has more than {limit:,} bytes, unpacked: expected at most that"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unroll.console import Format, print_table
-from unroll.errors import InputError, hide_password
+from unroll.errors import InputError, hide_password, make_printable
 
 if TYPE_CHECKING:
     from unroll.params import TrackingParams
@@ -41,7 +41,7 @@ def metrics(folder: Annotated[Path, typer.Argument(help="Folder of the metrics f
     rows = sum(values["support"] for values in per_class["classes"].values())
     names = {"accuracy": "accuracy", "log_loss": "log loss", "calibration_error": "calibration error"}
     summary = ", ".join(f"{name} {scores[key]:.4f}" for key, name in names.items())
-    console = Console()
+    console = Console(markup=False)
     console.print(f"{rows:,} test rows: {summary}", soft_wrap=True)
     table = Table()
     table.add_column("class")
@@ -50,7 +50,11 @@ def metrics(folder: Annotated[Path, typer.Argument(help="Folder of the metrics f
     averages = {f"{average} average": per_class[average] | {"support": rows} for average in ("macro", "weighted")}
     for section in (per_class["classes"], averages):
         for name, row in section.items():
-            table.add_row(name, *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}")
+            table.add_row(
+                make_printable(name),
+                *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")),
+                f"{row['support']:,}",
+            )
         table.add_section()
     console.print(table)
 

@@ -1,8 +1,10 @@
 """The model of real-valued sequences: RNN, GRU or LSTM → pooling over time, or none → linear head."""
 
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -11,16 +13,16 @@ from unroll.checksums import SEQUENCE_PARTS, check_parts
 from unroll.encoder import Pooling, RecurrentEncoder, State
 from unroll.errors import InputError
 from unroll.files import read_json
-from unroll.params import Count, check_params
+from unroll.params import Size, check_params
 from unroll.sequence_params import FeatureModelParams
 
 
 class SequenceConfig(FeatureModelParams):
     """What is needed to build the model again, and to make its logits probabilities, if they are logits."""
 
-    input_size: Count
-    outputs: Count
-    temperature: float = 1.0
+    input_size: Size
+    outputs: Size
+    temperature: Annotated[float, Field(gt=0)] = 1.0
 
 
 class SequenceModel(nn.Module):

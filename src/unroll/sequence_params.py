@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from unroll.addresses import Address
 from unroll.errors import InputError
 from unroll.params import (
-    Address,
-    Count,
     EncoderParams,
     PipelineParams,
     Section,
@@ -20,6 +19,7 @@ from unroll.params import (
     read_yaml,
 )
 
+Windows = Annotated[int, Field(ge=1, le=1_000_000)]
 Word = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -51,16 +51,16 @@ class SineData(SourceParams):
     span: Annotated[float, Field(gt=0)]
     frequency: Annotated[float, Field(gt=0)]
     noise: Annotated[float, Field(ge=0)]
-    unseen_phases: Count
+    unseen_phases: Annotated[int, Field(ge=1, le=1_000_000)]
     seed: Seed
 
 
 class Sin2CosData(SourceParams):
     dataset: Literal["sin2cos"]
     steps: Annotated[int, Field(ge=2, le=10_000)]
-    train_windows: Count
-    val_windows: Count
-    test_windows: Count
+    train_windows: Windows
+    val_windows: Windows
+    test_windows: Windows
 
 
 class Sin2CosTrainParams(TrainParams):

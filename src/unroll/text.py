@@ -16,8 +16,12 @@ BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
 # A word may hold apostrophes, full stops and ampersands between letters: "don't", "U.S", "AT&T", "3.5".
 _WORD = re.compile(r"[^\W_]+(?:['.,&][^\W_]+)*")
-_WORD_OR_MARK = re.compile(rf"{_WORD.pattern}|[^\w\s]")
+_WORD_OR_MARK = re.compile(rf"{_WORD.pattern}|[^\w\s\ud800-\udfff]")  # halves of a pair are no characters
 _NUMBER = re.compile(r"\d")
+_ZEROS = re.compile(r"&#0+(?=[0-9])")
+_NO_CHARACTER = re.compile(r"&#[0-9]{8,}")  # of so high a number
+_MOST_MARKS = 30  # over one letter, as in Unicode's "stream-safe" texts
+_MARKS_WITHOUT_CLASS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # whose parts are combining marks
 
 
 class Cleaning(BaseModel):
@@ -40,7 +44,7 @@ def clean_text(text: str, cleaning: Cleaning) -> str:
     The result is empty when nothing is left.
     """
     text = _decode_html(text).replace("\\", " ")
-    text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    text = unicodedata.normalize("NFKC", _limit_marks(text)).translate(_QUOTES)
     if cleaning.brackets == "drop":
         text = BRACKETS.sub(" ", text)
     if cleaning.lowercase:
@@ -60,13 +64,32 @@ def change_words(words: list[str], cleaning: Cleaning) -> list[str]:
     return words
 
 
+def decode_entities(text: str) -> str:
+    """Return the text with its HTML entities decoded; one of any length, which Python's own function refuses."""
+    if "&#" in text:
+        text = _NO_CHARACTER.sub("&#9999999", _ZEROS.sub("&#", text))
+    return unescape(text)
+
+
+def _limit_marks(text: str) -> str:
+    """Cut long runs of combining marks: putting them in order takes a time that grows with their number's square."""
+    if len(text) < 1000 or text.isascii():
+        return text
+    kept, run = [], 0
+    for character in text:
+        run = run + 1 if unicodedata.combining(character) or character in _MARKS_WITHOUT_CLASS else 0
+        if run <= _MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
 def _decode_html(text: str) -> str:
     # Twice, because feeds escape what was escaped already: "&amp;lt;b&amp;gt;".
     for _ in range(2):
         if ";" in text:
             text = NUMERIC_ENTITY.sub(r"&#\1;", text)
             text = NAMED_ENTITY.sub(r"&\1;", text)
-            text = unescape(text)
+            text = decode_entities(text)
     return TAG.sub(" ", text) if "<" in text else text
 
 

@@ -6,13 +6,12 @@ means the same by them there, and elsewhere not, as its `\\b` and `\\d` know ASC
 """
 
 from collections.abc import Callable
-from html import unescape
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unroll.text import BRACKETS, NAMED_ENTITY, NUMERIC_ENTITY, TAG, Cleaning, change_words, clean_text
+from unroll.text import BRACKETS, NAMED_ENTITY, NUMERIC_ENTITY, TAG, Cleaning, change_words, clean_text, decode_entities
 
 # Without any of these a text holds no entity, tag, backslash or backtick.
 _DEBRIS = r"[;<\\`]"
@@ -57,7 +56,7 @@ def _remove_debris(texts: pa.StringArray) -> pa.StringArray:
 def _decode_entities(texts: pa.StringArray) -> pa.StringArray:
     texts = pc.replace_substring_regex(texts, NUMERIC_ENTITY.pattern, r"&#\1;")
     texts = pc.replace_substring_regex(texts, NAMED_ENTITY.pattern, r"&\1;")
-    return _apply(unescape, texts)
+    return _apply(decode_entities, texts)
 
 
 def _change_words(texts: pa.StringArray, cleaning: Cleaning) -> pa.StringArray:

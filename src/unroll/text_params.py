@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from unroll.addresses import Address
 from unroll.params import (
-    Address,
     Count,
     Dropout,
     EncoderParams,
@@ -16,6 +16,7 @@ from unroll.params import (
     Seed,
     Sha256,
     Share,
+    Size,
     SourceParams,
     TrackingParams,
     TrainParams,
@@ -77,19 +78,19 @@ class TokenizeParams(Section):
     level: Literal["word", "char", "bpe"]
     vocabulary_size: Annotated[int, Field(ge=3, le=10_000_000)]
     min_count: Count
-    max_tokens: Count
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class PretrainParams(Section):
     method: Literal["none", "skipgram"]
-    window: Count
+    window: Annotated[int, Field(ge=1, le=1000)]
     epochs: Count
     least_words: Annotated[int, Field(ge=0)]
     seed: Annotated[int, Field(ge=1, lt=2**32)]
 
 
 class ArchitectureParams(EncoderParams):
-    embedding_size: Count
+    embedding_size: Size
     embedding_dropout: Dropout
     pooling: Literal["last", "max", "mean", "attention"]
     head: Literal["softmax", "logit"]

@@ -16,7 +16,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from unroll.errors import InputError, exit_with_message
+from unroll.errors import InputError, end_in_one_line
 
 CIRCUMSTANCES = {
     "one": {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"},
@@ -30,12 +30,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m unroll.verify", description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="folders of pipelines; by default all of the repository")
     arguments = parser.parse_args()
-    try:
+    with end_in_one_line(with_bugs=False):
         folders = arguments.folders or find_pipelines()
         with TemporaryDirectory(prefix="unroll-verify-") as temporary:
             verify(folders, Path(temporary))
-    except InputError as error:
-        exit_with_message(error)
 
 
 def find_pipelines() -> list[Path]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from unroll import datasets
 from unroll.datasets import Layout, choose_layout, find_suffix, list_sources, read_rows, read_table
 from unroll.errors import InputError
 from unroll.text_params import DataParams
@@ -105,7 +106,7 @@ def test_rows_are_numbered_on_through_chunks(tmp_path: Path) -> None:
         (
             "a.csv",
             "title,label\na,b,c\n",
-            "a.csv is not a well-formed table: a row has more fields than there are columns",
+            "a.csv is not a well-formed table: Expected 2 fields in line 2, saw 3",
         ),
         ("a.csv", 'title,label\n"a,b\n', "a.csv is not a well-formed table: EOF inside string starting at row 1"),
         ("a.parquet", "title,label\n", "a.parquet cannot be read as a parquet table of text"),
@@ -266,3 +267,31 @@ def test_reviews_tell_their_part_and_tables_have_that_of_their_file(tmp_path: Pa
 )
 def test_text_of_ag_news(text: str, columns: tuple[str, ...]) -> None:
     assert choose_layout(make_params(dataset="ag_news", text=text)).text_columns == columns
+
+
+def test_columns_keep_their_names_and_the_text_is_not_taken_from_one_of_two(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "title,id,id,\nOne,1,2,3\n")
+    (chunk,) = read_table(path, ("title",))
+    assert chunk.columns.tolist() == ["title", "id", "id", ""]
+    assert chunk.to_numpy().tolist() == [["One", "1", "2", "3"]]
+    with pytest.raises(InputError, match=r"a\.csv has 2 columns 'id': expected one"):
+        list(read_table(path, ("id",)))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+@pytest.mark.parametrize("content", ["x" * 10**6, '"' + "x\n" * 10**6, "\xff" * 10**6])
+def test_rows_that_do_not_end_do_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
+) -> None:
+    monkeypatch.setattr(datasets, "LIMIT_BYTES_OF_A_CHUNK", 500_000)
+    path = write(tmp_path / name, "title,label\n" + content)
+    with pytest.raises(InputError, match="has more than 500,000 bytes in a few thousand rows"):
+        read(path)
+    rows = write(tmp_path / name, "title,label\n" + "x,y\n" * 300_000)  # which end, so that all of them may be read
+    assert len(read(rows)) == 300_000
+
+
+def test_two_gzip_files_one_after_the_other_are_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"title,label\nA,x\n") + gzip.compress(b"B,y\n"))
+    assert read(path) == [("A", "x", 1), ("B", "y", 2)]

@@ -1,13 +1,16 @@
-"""How a stage ends when it does not end well, and that no message tells a password."""
+"""How a stage or a command ends when it does not end well, and that no message tells a password."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from unroll.errors import InputError, hide_password
+from unroll import cli, inference
+from unroll.errors import DEBUG, InputError, hide_password, make_printable
 
 SCHEMES = st.sampled_from(["https", "ftp", "s3", "postgresql+psycopg2", "HTTP"])
 # Around any text, so that it is not found elsewhere by chance. The first is the user, the second the password.
@@ -55,3 +58,71 @@ def test_no_message_tells_what_a_query_holds(value: str) -> None:
 )
 def test_what_is_left_of_an_address(text: str, hidden: str) -> None:
     assert hide_password(text) == hidden == hide_password(hidden)
+
+
+def run_failing_stage(error: str, **environment: str) -> tuple[int, list[str]]:
+    """Run a stage that raises an error; return its exit code and what it says."""
+    command = f"from unroll.errors import InputError, run_stage\ndef main(): raise {error}\nrun_stage(main)"
+    variables = os.environ | {DEBUG: ""} | environment
+    result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, env=variables)
+    return result.returncode, result.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("InputError('a is b:\\n expected c')", "a is b: expected c"),
+        ("InputError('\\x1b[2J\\u202e\\udcff')", r"\x1b[2J\u202e\udcff"),
+        ("PermissionError(13, 'Permission denied', 'a.csv')", "a.csv: Permission denied"),
+        ("OSError(28, 'No space left on device')", "No space left on device"),
+        ("MemoryError('Unable to allocate 7 TiB')", "not enough memory: Unable to allocate 7 TiB"),
+    ],
+)
+def test_what_is_no_bug_ends_a_stage_in_one_line_but_not_for_who_searches_its_cause(error: str, message: str) -> None:
+    assert run_failing_stage(error) == (1, [f"error: {message}"])
+    code, lines = run_failing_stage(error, **{DEBUG: "1"})
+    assert (code, lines[0]) == (1, "Traceback (most recent call last):")
+
+
+def test_a_bug_ends_a_stage_in_its_traceback() -> None:
+    code, lines = run_failing_stage("TypeError('of no use')")
+    assert (code, lines[0], lines[-1]) == (1, "Traceback (most recent call last):", "TypeError: of no use")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (InputError("models/ is missing"), "models/ is missing"),
+        (
+            TypeError("of\n no \x1b use"),
+            r"this is a bug: TypeError: of no \x1b use; run again with --debug to see where",
+        ),
+        (KeyError(), "this is a bug: KeyError: ; run again with --debug to see where"),
+    ],
+)
+def test_whatever_ends_a_command_is_told_in_one_line_and_where_with_debug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, message: str
+) -> None:
+    def fail(folder: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(inference, "load_classifier", fail)
+    monkeypatch.setenv(DEBUG, "")
+    monkeypatch.setattr(sys, "argv", ["unroll", "predict", "a text"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert (end.value.code, capsys.readouterr().err) == (1, f"error: {message}\n")
+    monkeypatch.setattr(sys, "argv", ["unroll", "--debug", "predict", "a text"])
+    with pytest.raises(type(error)):
+        cli.main()
+
+
+def test_a_long_message_is_cut_in_the_middle() -> None:
+    _, (line,) = run_failing_stage("InputError('first ' + 'x' * 10**6 + ' last')")
+    assert len(line) == len("error: ") + 1000 and line.startswith("error: first") and line.endswith("last")
+
+
+def test_people_can_read_what_is_printed() -> None:
+    text = "Ärger, 日本\u3000語, می\u200cخواهم, 👩\u200d👧"
+    assert make_printable(text) == text
+    assert make_printable("a\x1b[31m\n\x9b\u2028") == r"a\x1b[31m\n\x9b\u2028"

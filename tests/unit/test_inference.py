@@ -121,9 +121,9 @@ def test_a_damaged_file_is_named(models: Path, name: str, content: bytes) -> Non
         ({"pooling": "max"}, r"model\.safetensors does not fit config\.json beside it"),
         ({"layers": 2}, r"model\.safetensors does not fit config\.json beside it"),
         ({"temperature": 0}, r"config\.json: temperature = 0: expected greater than 0"),
-        ({"vocabulary_size": 10**15}, "model with 2 classes and 1000000000000000 tokens"),
-        ({"hidden_size": 10**15}, r"model\.safetensors does not fit config\.json beside it"),
-        ({"embedding_size": 10**15}, r"model\.safetensors does not fit config\.json beside it"),
+        ({"vocabulary_size": 10**15}, "vocabulary_size = 1000000000000000: expected less than or equal to 10000000"),
+        ({"hidden_size": 10**15}, "hidden_size = 1000000000000000: expected less than or equal to 10000"),
+        ({"embedding_size": 10_000}, r"model\.safetensors does not fit config\.json beside it"),
     ],
 )
 def test_files_of_different_trainings(models: Path, changes: dict[str, object], message: str) -> None:
@@ -167,7 +167,7 @@ def change_tokenizer(models: Path, change: Callable[[dict], object]) -> None:
     [
         (lambda found: found["model"]["vocab"].update(cup=10**9), "expected ids from <pad> = 0 and <unk> = 1 on"),
         (lambda found: found["model"]["vocab"].update(cup=2, team=2), "expected ids from <pad> = 0 and <unk> = 1 on"),
-        (lambda found: found.update(truncation=None), "expected a truncation"),
+        (lambda found: found.update(truncation=None), "expected a greatest length of texts"),
     ],
 )
 def test_a_tokenizer_that_training_does_not_write(models: Path, change: Callable, message: str) -> None:

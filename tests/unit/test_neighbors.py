@@ -85,7 +85,7 @@ def test_neighbors_in_the_model(models: Path, run: Callable) -> None:
 
 
 def test_neighbors_in_a_file(vectors: Path, run: Callable) -> None:
-    lines = ["queen      1.0000", "prince     0.9806", r"'\x1b[2J'  0.7071", "far        -1.0000"]
+    lines = ["queen    1.0000", "prince   0.9806", r"\x1b[2J  0.7071", "far      -1.0000"]
     assert run("king", "--vectors", str(vectors), "--dim", "2") == (0, lines)
 
 

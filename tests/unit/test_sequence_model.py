@@ -38,9 +38,9 @@ def test_what_was_written_is_read(models: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hidden_size": 10**9}, "model.safetensors does not fit config.json beside it"),
-        ({"input_size": 10**12}, "model.safetensors does not fit config.json beside it"),
-        ({"outputs": 10**12}, "model.safetensors does not fit config.json beside it"),
+        ({"hidden_size": 10_000}, "model.safetensors does not fit config.json beside it"),
+        ({"input_size": 10_000}, "model.safetensors does not fit config.json beside it"),
+        ({"outputs": 10_000}, "model.safetensors does not fit config.json beside it"),
         ({"layers": 16}, "model.safetensors does not fit config.json beside it"),
         ({"cell": "lstm"}, "model.safetensors does not fit config.json beside it"),
         ({"cell": "transformer"}, "config.json: cell = 'transformer': expected 'rnn', 'gru' or 'lstm'"),

@@ -82,7 +82,7 @@ def read_baseline(class_names: list[str], labels: np.ndarray) -> np.ndarray:
     Raises:
         InputError: they are predictions of other rows.
     """
-    table = pd.read_csv(METRICS / "baseline.csv", keep_default_na=False)
+    table = pd.read_csv(METRICS / "baseline.csv", dtype=str, keep_default_na=False)
     names = np.array(class_names, dtype=object)
     if len(table) != len(labels) or (table["actual"].to_numpy() != names[labels]).any():
         raise InputError(f"{METRICS / 'baseline.csv'} is not of the test rows in {TOKENS}: `dvc repro` makes both anew")

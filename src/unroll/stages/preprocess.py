@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from unroll.datasets import Layout, choose_layout, read_rows
-from unroll.errors import InputError, run_stage
+from unroll.errors import InputError, make_printable, run_stage
 from unroll.files import open_scratch, read_json, write_json
 from unroll.tables import copy_rows
 from unroll.text import Cleaning
@@ -27,6 +27,7 @@ SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "context", "label",
 DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "in_test", "duplicate")
 FATES = pd.CategoricalDtype(("keep", *DROP_REASONS))
 FEWEST_ROWS_OF_A_CLASS = 3  # one for each split
+LONGEST_NAME_OF_A_CLASS = 200
 PERCENTILES = (5, 25, 50, 75, 95, 99)
 
 
@@ -156,6 +157,12 @@ def check_summary(summary: dict[str, Any]) -> None:
         raise InputError(
             f"data/raw: all {summary['rows_in']:,} rows were dropped ({reasons}): check the data parameters"
         )
+    for name in summary["classes"]:
+        if make_printable(name) != name or len(name) > LONGEST_NAME_OF_A_CLASS:
+            raise InputError(
+                f"data/raw: {name[: LONGEST_NAME_OF_A_CLASS // 2]!r} cannot be a class's name: expected at most "
+                f"{LONGEST_NAME_OF_A_CLASS} characters, and none that control a terminal: check data.label_column"
+            )
     if len(summary["classes"]) == 1:
         raise InputError(
             f"data/raw: every row has the label {next(iter(summary['classes']))!r}: expected two or more classes"

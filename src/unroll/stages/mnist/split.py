@@ -50,9 +50,16 @@ def read_part(part: str, suffix: str) -> tuple[np.ndarray, np.ndarray]:
 def divide(
     examples: tuple[np.ndarray, np.ndarray], share: float, seed: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Put a share of the examples aside, the same of each class; return the others and those."""
+    """Put a share of the examples aside, the same of each class; return the others and those.
+
+    Raises:
+        InputError: there are too few of them, or of one class.
+    """
     pictures, labels = examples
-    kept, aside = train_test_split(np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels)
+    try:
+        kept, aside = train_test_split(np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels)
+    except ValueError:
+        raise InputError(f"{RAW}: {len(labels):,} pictures are too few to divide, or those of one digit are") from None
     return tuple((pictures[np.sort(rows)], labels[np.sort(rows)]) for rows in (kept, aside))
 
 

@@ -1,0 +1,39 @@
+"""Addresses of data in params.yaml: without what must not come into Git, dvc.lock and MLflow."""
+
+from typing import Annotated
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+# Of the names in an address's query, those whose value is for nobody else; "sig" is Azure's.
+SECRET_NAMES = ("sig", "key", "auth", "pass", "pwd", "jwt")
+PARTS_OF_SECRET_NAMES = ("token", "secret", "signature", "credential", "password", "passwd", "apikey", "accesskey")
+
+
+def refuse_credentials(address: str | None) -> str | None:
+    """Return an address or path that may stand in files that Git and MLflow keep: params.yaml, dvc.lock.
+
+    Raises:
+        PydanticCustomError: it holds a user, a password or a key, or is no whole address.
+    """
+    if not address or "://" not in address:
+        return address
+    try:
+        url = urlsplit(address)
+        url.port  # noqa: B018  # raises what is wrong with it; a slash in a password cuts the address short there
+    except ValueError:
+        raise PydanticCustomError("address", "malformed") from None
+    if _holds_credentials(url):
+        raise PydanticCustomError("credentials", "holds credentials")
+    return address
+
+
+def _holds_credentials(url: SplitResult) -> bool:
+    names = [name.lower().replace("-", "").replace("_", "") for name, _ in parse_qsl(url.query, keep_blank_values=True)]
+    secret = (name in SECRET_NAMES or any(part in name for part in PARTS_OF_SECRET_NAMES) for name in names)
+    return "@" in url.netloc or any(secret)
+
+
+# An empty text in YAML means the same as null: nothing is set.
+Address = Annotated[str | None, AfterValidator(lambda value: value or None), AfterValidator(refuse_credentials)]

@@ -1,0 +1,183 @@
+"""Every bad input of inputs.yaml ends in exactly the line that stands there, and in no traceback."""
+
+import json
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from copy import deepcopy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import bad_files
+import pytest
+from dvc.utils.hydra import apply_overrides
+from ruamel.yaml import YAML
+
+from builders import write_models
+from conftest import ROOT, find_free_port, make_environment
+from unroll import cli
+from unroll.errors import run_stage
+
+TABLE: dict[str, dict[str, Any]] = YAML(typ="safe").load(Path(__file__).with_name("inputs.yaml"))
+INPUTS = [
+    pytest.param(section.get("common", {}), entry, id=f"{way}: {entry['bad']}")
+    for way, section in TABLE.items()
+    for entry in section["inputs"]
+]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves a web page, whatever it is asked for; but /missing.csv is not there, and /elsewhere.csv is a file."""
+
+    def do_GET(self) -> None:
+        if self.path == "/missing.csv":
+            self.send_error(404)
+        elif self.path == "/elsewhere.csv":
+            self.send_response(302)
+            self.send_header("Location", "file:///etc/hostname")
+            self.end_headers()
+        else:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<!DOCTYPE html><p>Please log in</p>" if self.path == "/page.csv" else b"text,label\n")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_models(tmp_path_factory.mktemp("trained") / "models")
+
+
+def make_file(path: Path, content: Any) -> None:
+    """Write a file: its text, the lines of a JSON object to change, or what a function of bad_files makes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        path.write_text(content, newline="")
+    elif "change" in content:
+        path.write_text(json.dumps(json.loads(path.read_text()) | content["change"]))
+    else:
+        getattr(bad_files, content["made"])(path)
+
+
+def prepare(folder: Path, models: Path, entry: dict[str, Any]) -> None:
+    """Make the folder that the entry is tried in."""
+    shutil.copytree(models, folder / "models")
+    shutil.copy(ROOT / entry.get("pipeline", ".") / "params.yaml", folder / "params.yaml")
+    if "set" in entry:
+        yaml = YAML()
+        params = yaml.load(folder / "params.yaml")
+        for name, value in entry["set"].items():
+            section, _, key = name.partition(".")
+            params[section][key] = value
+        yaml.dump(params, folder / "params.yaml")
+    for name, content in entry.get("files", {}).items():
+        make_file(folder / name, content)
+    for override in entry.get("overrides", []):  # as `dvc exp run -S` does it
+        apply_overrides(folder / "params.yaml", [override])
+
+
+def run(command: str, entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a stage or a command in this process; return its exit code."""
+    try:
+        if command.startswith("unroll "):
+            arguments = entry.get("arguments", [])
+            monkeypatch.setattr(sys, "argv", [*shlex.split(command), *arguments])
+            cli.main()
+        else:
+            before = signal.getsignal(signal.SIGTERM)
+            try:
+                run_stage(import_module(f"unroll.stages.{command}").main)
+            finally:
+                signal.signal(signal.SIGTERM, before)
+    except SystemExit as end:
+        return end.code or 0
+    return 0
+
+
+def run_process(folder: Path, command: str, entry: dict[str, Any]) -> tuple[int, str]:
+    """Run a stage or a command as a person or DVC does; return its exit code and what it says of errors."""
+    words = shlex.split(command) if command.startswith("unroll ") else ["python", "-m", f"unroll.stages.{command}"]
+    result = subprocess.run(
+        [*words, *entry.get("arguments", [])],
+        cwd=folder,
+        env=make_environment() | {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "80"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    return result.returncode, result.stderr
+
+
+@pytest.mark.parametrize(("common", "entry"), INPUTS)
+def test_a_bad_input(
+    common: dict[str, Any],
+    entry: dict[str, Any],
+    server: str,
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    places = {"{folder}": str(tmp_path), "{server}": server, "{port}": str(find_free_port())}
+    entry = common | entry | {"set": common.get("set", {}) | entry.get("set", {})}
+    if "{file}" in entry["set"].values():
+        places["{file}"] = next(iter(entry["files"]))
+    entry = fill(entry, places)
+    prepare(tmp_path, models, entry)
+    monkeypatch.chdir(tmp_path)
+    for name in ("DVC_ROOT", "UNROLL_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    before = list_files(tmp_path)
+    code = 0
+    for command in entry["run"]:
+        if entry.get("process"):
+            code, said = run_process(tmp_path, command, entry)
+        else:
+            code, said = run(command, entry, monkeypatch), capfd.readouterr().err
+        if code:
+            break
+    lines = [line for line in said.splitlines() if not line.startswith("download: attempt ")]
+    expected = entry["message"] if "code" in entry else f"error: {entry['message']}"
+    assert ("\n".join(lines), code) == (expected, entry.get("code", 1))
+    if command.startswith("unroll "):
+        assert list_files(tmp_path) == before  # nothing half-written
+
+
+def fill(value: Any, places: dict[str, str]) -> Any:
+    """Put in what is known only now, wherever it stands."""
+    if isinstance(value, dict):
+        return {key: fill(item, places) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, places) for item in value]
+    if isinstance(value, str):
+        for name, text in places.items():
+            value = value.replace(name, text)
+    return deepcopy(value)
+
+
+def list_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+def test_the_table_is_large_and_no_entry_stands_twice() -> None:
+    names = [parameter.id for parameter in INPUTS]
+    assert len(set(names)) == len(names) >= 60
+    for section in TABLE.values():
+        for entry in section["inputs"]:
+            assert "\n" not in entry["message"] or entry["code"] == 2, entry["bad"]
