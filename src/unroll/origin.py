@@ -56,8 +56,10 @@ def _describe_commit() -> dict[str, str]:
 
 
 def _ask_git(*arguments: str) -> str:
+    # Without the lock that `git status` takes to note what it saw, and that would stop a person's `git commit`.
+    command = ["git", "--no-optional-locks", *arguments]
     try:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.rstrip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip()
     except (OSError, subprocess.CalledProcessError):
         return ""  # not a Git checkout: nothing to say about it
 
