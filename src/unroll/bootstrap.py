@@ -45,6 +45,10 @@ def _subtract(counts: np.ndarray, kinds: np.ndarray, classes: int) -> np.ndarray
 
 
 def _compute_macro_f1(counts: np.ndarray, label: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return the mean over classes of 2 TP / (actual + predicted), or 0 where that divides by zero; one-hot kinds."""
+    """Return the mean over classes of 2 TP / (actual + predicted); one-hot kinds.
+
+    A class that has no row has 0, as everywhere; but one whose few rows are not among those drawn is left out.
+    """
     hits, total = counts @ (label * predicted), counts @ label + counts @ predicted
-    return (2 * hits / np.maximum(total, 1)).mean(axis=1)
+    not_drawn = (total == 0) & (label + predicted).any(axis=0)
+    return (2 * hits / np.maximum(total, 1)).sum(axis=1) / (label.shape[1] - not_drawn.sum(axis=1))

@@ -59,3 +59,9 @@ def test_the_interval_holds_zero_for_equal_models_and_not_for_unequal_ones() -> 
     assert 0 < found.low < found.difference < found.high
     # About ±1.96 standard errors: the models' mistakes are independent, with variances 0.09 and 0.16 for each row.
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * (0.25 / 2000) ** 0.5, rel=0.15)
+
+
+def test_the_interval_holds_the_difference_also_where_each_class_has_few_rows() -> None:
+    labels = np.arange(18)
+    found = bootstrap_macro_f1(labels, np.roll(labels, 1), labels, 18)
+    assert (found.difference, found.low, found.high) == (-1, -1, -1)
