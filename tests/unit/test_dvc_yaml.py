@@ -1,5 +1,6 @@
 """dvc.yaml names everything that a stage depends on."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,13 @@ def test_stages_run_the_code_of_their_checkout(folder: str) -> None:
 def test_a_stage_depends_on_every_module_that_it_imports_and_no_other(folder: str, stage: str) -> None:
     listed = [ROOT / folder / path for path in read_stages(folder)[stage]["deps"] if path.endswith(".py")]
     assert {path.resolve() for path in listed} == find_modules(find_module(folder, stage))
+
+
+def test_packages_hold_no_code() -> None:
+    """So that it does not matter that they are nobody's dependency."""
+    for path in PACKAGE.rglob("__init__.py"):
+        (docstring,) = ast.parse(path.read_text()).body
+        assert isinstance(docstring, ast.Expr)
 
 
 def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
