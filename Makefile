@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repro-all verify test audit bench bench-quick browser lint ui lock
+.PHONY: help setup repro repro-all verify verify-all audit test audit bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
@@ -37,6 +37,9 @@ repro-all: setup  ## run the pipelines under pipelines/ too, all on what comes w
 
 verify: setup  ## run every pipeline twice, under different circumstances, and compare the bytes
 	python -m unroll.verify
+
+verify-all: verify browser  ## the same, then the proofs that take longer than tests may (docs/guarantees.md)
+	python -m pytest -m exhaustive
 
 test: setup browser  ## run every test
 	python -m pytest

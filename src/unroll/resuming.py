@@ -91,8 +91,8 @@ def identify_training(params: PipelineParams, model: nn.Module, train: Examples,
     for name, weight in model.state_dict().items():
         checksum.update(name.encode())
         checksum.update(weight.detach().cpu().numpy())
-    for module in sorted(Path(__file__).parent.rglob("*.py")):
-        checksum.update(module.read_bytes())
+    for path in _list_code():
+        checksum.update(path.read_bytes())
     return checksum.hexdigest()[:32]
 
 
@@ -139,6 +139,13 @@ def restore(progress: Progress, tensors: dict[str, Tensor]) -> None:
     torch.set_rng_state(tensors["random.cpu"])
     if "random.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random.cuda"])
+
+
+def _list_code() -> list[Path]:
+    """Return the files of this package's modules that the process has imported."""
+    package = __name__.split(".")[0]
+    modules = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == package]
+    return [Path(module.__file__) for module in modules if getattr(module, "__file__", None)]
 
 
 def _read_epoch(values: dict[str, Any]) -> Epoch:

@@ -166,7 +166,7 @@ def test_other_examples_weights_and_code_make_another_key(tmp_path: Path, monkey
     params = read_params()
     keys = {identify(params), identify(params, rows=31), identify(params, label=1), identify(params, seed=2)}
     (tmp_path / "training.py").write_text("changed")
-    monkeypatch.setattr("unroll.resuming.__file__", str(tmp_path / "resuming.py"))
+    monkeypatch.setattr("unroll.training.__file__", str(tmp_path / "training.py"))
     assert len(keys | {identify(params)}) == 5
 
 
