@@ -1,9 +1,11 @@
 """`make verify`: equal bytes pass, and of different ones the first output is named."""
 
+from pathlib import Path
+
 import pytest
 
 from conftest import Workspace
-from unroll.verify import describe_difference, read_outputs
+from unroll.verify import CIRCUMSTANCES, describe_difference, read_outputs, reproduce
 
 LOCK = b"""schema: '2.0'
 stages:
@@ -32,9 +34,19 @@ def test_the_first_output_that_differs_is_named() -> None:
 
 
 @pytest.mark.slow
+def test_the_default_pipeline_comes_to_the_same_bytes_under_other_circumstances(
+    pristine: Workspace, reproduced: Workspace, tmp_path: Path
+) -> None:
+    other = pristine.copy_to(tmp_path / "another name")
+    assert not (other.path / ".dvc" / "cache").exists()
+    reproduce(other.path, CIRCUMSTANCES["another-name"])
+    assert (other.path / "dvc.lock").read_bytes() == (reproduced.path / "dvc.lock").read_bytes()
+
+
+@pytest.mark.slow
 def test_a_pipeline_comes_to_the_same_bytes_under_other_circumstances(pristine: Workspace) -> None:
     output = pristine.run("python", "-m", "unroll.verify", "pipelines/hello").stdout
-    assert output.startswith("pipelines/hello: 8 outputs of 3 stages, the same bytes twice")
+    assert output.startswith("pipelines/hello: 9 outputs of 3 stages, the same bytes twice")
 
 
 @pytest.mark.slow
