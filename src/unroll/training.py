@@ -1,6 +1,7 @@
 """The training loop: epochs of steps, validation, early stopping that keeps the best weights."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -82,9 +83,19 @@ def train_model(
         epoch, outputs = _run_epoch(progress, train, val, params, objective, options)
         progress.add(epoch, outputs, time.perf_counter() - started)
         if checkpoints:
-            checkpoints.save(progress)
+            checkpoints = _try_to_save(checkpoints, progress)
         on_epoch(epoch, outputs)
     return progress.finish()
+
+
+def _try_to_save(checkpoints: Checkpoints, progress: Progress) -> Checkpoints | None:
+    """Keep the training so far; where there is no room for that, say so once: the training itself can go on."""
+    try:
+        checkpoints.save(progress)
+    except InputError as error:
+        print(f"warning: {error}; if this training is interrupted, it begins anew", file=sys.stderr)
+        return None
+    return checkpoints
 
 
 def _run_epoch(

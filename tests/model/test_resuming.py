@@ -178,3 +178,13 @@ def test_what_nobody_goes_on_with_is_removed(tmp_path: Path) -> None:
     # The latest are those that are kept.
     with pytest.raises(Interrupted):
         train(tmp_path, RECIPES[0] | {"seed": KEPT + 2}, stop_at=0)
+
+
+def test_a_training_that_cannot_be_kept_goes_on_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    training, _ = train(tmp_path / "file" / "trainings", RECIPES[0])
+    assert len(training.history) > 1
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.endswith("cannot be written: Not a directory; if this training is interrupted, it begins anew")
