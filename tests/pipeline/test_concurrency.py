@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from conftest import Workspace, list_networks, make_environment
 
 pytestmark = pytest.mark.slow
+COUNT = 8  # of experiments at once
 WAIT = ("dvc", "--wait-for-lock")
 # DVC's own words for what it refuses to do at the same time.
 REFUSALS = ("Unable to acquire lock", "is busy, it is being blocked by")
@@ -40,14 +41,14 @@ def read_scores(workspace: Workspace) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.exhaustive)])
-def test_experiments_at_once_finish_and_none_is_lost(quick_workspace: Workspace, tmp_path: Path, count: int) -> None:
+@pytest.mark.exhaustive
+def test_experiments_at_once_finish_and_none_is_lost(quick_workspace: Workspace, tmp_path: Path) -> None:
     """They meet in DVC's lock, and in a tracking database that does not exist before."""
     quick_workspace.forget_runs()
     quick_workspace.change("enabled: false", "enabled: true")
     quick_workspace.change("hidden_size: 128", "hidden_size: 8")
     quick_workspace.commit()
-    seeds = {f"run-{seed}": seed for seed in range(1, count + 1)}
+    seeds = {f"run-{seed}": seed for seed in range(1, COUNT + 1)}
     experiments = {
         name: start(
             quick_workspace,
@@ -61,11 +62,11 @@ def test_experiments_at_once_finish_and_none_is_lost(quick_workspace: Workspace,
     scores = read_scores(quick_workspace)
     assert set(scores) == set(seeds)
     runs = list_networks(MlflowClient(f"sqlite:///{quick_workspace.path / 'mlflow.db'}").search_runs(["1"]))
-    assert len(runs) == count
+    assert len(runs) == COUNT
     assert {run.info.run_name: run.info.status for run in runs} == dict.fromkeys(seeds, "FINISHED")
     assert {run.info.run_name: int(run.data.params["train.seed"]) for run in runs} == seeds
     assert {run.info.run_name: run.data.metrics["test/macro_f1"] for run in runs} == scores
-    assert len({run.data.tags["model_md5"] for run in runs}) == count
+    assert len({run.data.tags["model_md5"] for run in runs}) == COUNT
     assert "mismatch" not in quick_workspace.run("unroll", "runs").stdout
     assert quick_workspace.run("git", "status", "--porcelain").stdout == ""
     left = [path for path in (quick_workspace.path / ".dvc/tmp/exps/standalone").glob("tmp*") if any(path.iterdir())]

@@ -69,6 +69,7 @@ def test_the_champion_answers_raw_headlines_over_http(reproduced: Workspace, tmp
     assert list(answers[2].values()) == ["", None, None, None, None]
 
 
+@pytest.mark.exhaustive
 def test_the_link_holds_over_a_server(reproduced: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue, the cases of docs/tracking.md, the commands and the champion, as with the repository's database."""
     workspace, port = reproduced.copy_to(tmp_path / "repository"), find_free_port()
