@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 # The last three are imported by what trains and by what logs.
-PACKAGES = ["gensim.models", "matplotlib.pyplot", "pooch", "pyarrow.parquet", "ruamel.yaml", "sklearn.svm", "torch"]
+PACKAGES = ["gensim.models", "matplotlib.pyplot", "pyarrow.parquet", "requests", "ruamel.yaml", "sklearn.svm", "torch"]
 PACKAGES += ["torch._dynamo", "mlflow", "mlflow.store.tracking.sqlalchemy_store"]
 OUTSIDE = ("DVC_", "MLFLOW_", "GIT_", "PYTHON")
 # Parameters that these read change no result: checking is of all of them in every stage, and the modules log to MLflow.
