@@ -80,7 +80,7 @@ def identify_training(params: PipelineParams, model: nn.Module, train: Examples,
     """
     device = next(model.parameters()).device
     facts = {
-        "params": params.model_dump(mode="json", include={"model", "train"}),
+        "params": [params.model.model_dump(mode="json"), params.train.model_dump(mode="json")],
         "examples": [train.digest(), val.digest()],
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
