@@ -50,6 +50,7 @@ def exit_with_message(message: str) -> NoReturn:
     line = make_printable(" ".join(message.split()))
     if len(line) > MOST_CHARACTERS:
         line = f"{line[: MOST_CHARACTERS - 203]} … {line[-200:]}"
+    sys.stdout.flush()  # where both go to one file, what was printed before stands before
     print(f"error: {line}", file=sys.stderr)
     raise SystemExit(1)
 

@@ -64,7 +64,7 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Forget the training: all that it leaves is written."""
-        for path in self._list():
+        for path in [*self._list(), *self.folder.glob(f".{self.key}-*")]:
             path.unlink(missing_ok=True)
 
     def _list(self) -> list[Path]:

@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from conftest import Workspace
 
 pytestmark = pytest.mark.slow
-ONE_EPOCH = ("-S", "train.epochs=1", "-S", "model.hidden_size=8")
+ONE_EPOCH = ("-S", "train.epochs=1", "-S", "model.hidden_size=8", "-S", "pretrain.least_words=0")
 
 
 def find_runs(workspace: Workspace) -> dict[str, Run]:
@@ -95,6 +95,7 @@ def test_a_mistake_stops_the_experiment_with_one_line(workspace: Workspace, chan
     assert len(show_experiments(workspace)) <= 1  # the workspace or branch itself
 
 
+@pytest.mark.exhaustive
 def test_every_parameter_that_can_be_set_reaches_the_model(workspace: Workspace) -> None:
     changes = {
         "model.bidirectional": "false",

@@ -92,12 +92,12 @@ def test_killed_anywhere(kills: int, quick: Workspace, tmp_path: Path) -> None:
 def test_a_killed_training_goes_on_in_a_run_of_its_own(quick: Workspace, tmp_path: Path) -> None:
     workspace = quick.copy_to(tmp_path / "disturbed")
     set_params(workspace, "train", epochs=6)
-    set_params(workspace, "tracking", enabled=True)
     undisturbed = workspace.copy_to(tmp_path / "undisturbed")
     undisturbed.run("dvc", "repro", "--single-item", "train")
+    set_params(workspace, "tracking", enabled=True)
 
     process = start(workspace, "dvc", "repro", "--single-item", "train")
-    while process.poll() is None and not list(workspace.path.glob(".dvc/tmp/trainings/*-*.safetensors")):
+    while process.poll() is None and not list(workspace.path.glob(".dvc/tmp/trainings/[0-9a-f]*.safetensors")):
         pass
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

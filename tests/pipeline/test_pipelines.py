@@ -71,7 +71,7 @@ def test_each_logs_to_an_experiment_of_its_own(all_pipelines: Workspace) -> None
         assert any(line.startswith("branch,main,") and ",finished," in line for line in rows)
 
 
-@pytest.mark.parametrize("where", [(), ("--temp",)])
+@pytest.mark.parametrize("where", [("--temp",), pytest.param((), marks=pytest.mark.exhaustive)])
 def test_an_experiment_in_a_pipelines_folder(all_pipelines: Workspace, tmp_path: Path, where: tuple[str, ...]) -> None:
     workspace = all_pipelines.copy_to(tmp_path / "repository")
     hello = enter(workspace, "hello")

@@ -85,7 +85,7 @@ def test_links_lead_somewhere() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.exhaustive if name in ("imdb", "mnist") else ())  # the longest
+        pytest.param(name, marks=pytest.mark.exhaustive if name != "hello" else ())  # the shortest
         for name in sorted(path.parent.name for path in ROOT.glob("pipelines/*/README.md"))
     ],
 )

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -91,21 +90,6 @@ def test_pretraining_sees_no_text_of_validation_and_test(real: Workspace, ag_new
         assert not any(row["context"] for row in rows[split])
         assert contexts.isdisjoint(row["text"] for row in rows[split])
         assert contexts.isdisjoint(clean_text(raw[row["row"] - 1][2], cleaning) for row in rows[split])
-
-    # It reads nothing else than these rows: it gives the same vectors where there is nothing else to be read.
-    workspace = real.copy_to(tmp_path / "repository")
-    set_params(workspace, "pretrain", epochs=1)
-    stage = ("python", "-m", "unroll.stages.pretrain")
-    workspace.run(*stage, PYTHONPATH="src")
-    vectors = workspace.path / "data/vectors.npy"
-    before = vectors.read_bytes()
-    for folder in ("raw", "clean", "tokens"):
-        shutil.rmtree(workspace.path / "data" / folder)
-    for split in ("val", "test"):
-        (workspace.path / "data" / "splits" / f"{split}.parquet").unlink()
-    vectors.unlink()
-    workspace.run(*stage, PYTHONPATH="src")
-    assert vectors.read_bytes() == before
 
 
 def test_token_arrays_are_the_texts(real: Workspace) -> None:

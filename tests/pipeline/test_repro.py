@@ -72,7 +72,7 @@ def test_metrics_and_plots_can_be_shown_and_compared(workspace: Workspace) -> No
     ("old", "new", "stages"),
     [
         ("text_column: text", "text_column: headline", ["preprocess"]),  # the sample has columns of its own
-        ("numbers: keep", "numbers: mask", ALL[1:]),
+        pytest.param("numbers: keep", "numbers: mask", ALL[1:], marks=pytest.mark.exhaustive),
         ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize", ALL[2:]),
         ("max_tokens: 64", "max_tokens: 6", ["tokenize", "pretrain", "train", "evaluate"]),
         ("method: skipgram", "method: none", ["tokenize", "pretrain", "train", "evaluate"]),

@@ -132,6 +132,7 @@ def test_the_link_holds_over_a_server(reproduced: Workspace, tmp_path: Path, mon
     assert (tmp_path / "artifacts").is_dir()
 
 
+@pytest.mark.exhaustive
 def test_a_server_lost_in_training_costs_nothing(quick_workspace: Workspace, tmp_path: Path) -> None:
     workspace, port = quick_workspace, find_free_port()
     uri = f"http://127.0.0.1:{port}"

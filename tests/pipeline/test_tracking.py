@@ -249,7 +249,7 @@ def test_a_database_elsewhere(workspace: Workspace, tmp_path: Path) -> None:
     assert "restored" not in untouched.data.tags
 
 
-@pytest.mark.parametrize(("error", "status"), [("MemoryError", "FAILED"), ("KeyboardInterrupt", "KILLED")])
+@pytest.mark.parametrize(("error", "status"), [("RuntimeError", "FAILED"), ("KeyboardInterrupt", "KILLED")])
 def test_a_training_that_does_not_end_well_is_marked(quick_workspace: Workspace, error: str, status: str) -> None:
     quick_workspace.change("enabled: false", "enabled: true")
     quick_workspace.change(
@@ -322,6 +322,7 @@ def test_a_run_says_where_it_comes_from(reproduced: Workspace) -> None:
     assert len({found.digest for found in inputs.values()}) == 3
 
 
+@pytest.mark.exhaustive
 def test_a_forced_training_is_a_run_of_its_own_with_system_metrics_when_asked(workspace: Workspace) -> None:
     (first,) = list_runs(workspace)
     workspace.change("system_metrics: false", "system_metrics: true")  # which is no other training
@@ -376,6 +377,7 @@ def test_a_killed_training_is_noticed_at_the_next_start(quick_workspace: Workspa
     assert "the process ended" in killed.data.tags["failure"]
 
 
+@pytest.mark.exhaustive
 def test_the_champion_is_the_best_on_the_validation_rows_of_the_latest_training(workspace: Workspace) -> None:
     def find_champion() -> str:
         return make_client(workspace).get_model_version_by_alias("headlines", "champion").tags["model_md5"]
