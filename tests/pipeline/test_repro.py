@@ -73,7 +73,7 @@ def test_metrics_and_plots_can_be_shown_and_compared(workspace: Workspace) -> No
     [
         ("text_column: text", "text_column: headline", ["preprocess"]),  # the sample has columns of its own
         pytest.param("numbers: keep", "numbers: mask", ALL[1:], marks=pytest.mark.exhaustive),
-        ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize", ALL[2:]),
+        pytest.param("seed: 1\n\ntokenize", "seed: 2\n\ntokenize", ALL[2:], marks=pytest.mark.exhaustive),
         ("max_tokens: 64", "max_tokens: 6", ["tokenize", "pretrain", "train", "evaluate"]),
         ("method: skipgram", "method: none", ["tokenize", "pretrain", "train", "evaluate"]),
         ("cell: gru", "cell: rnn", ["train", "evaluate"]),
@@ -132,7 +132,7 @@ def test_training_again_gives_the_same_bytes(quick_workspace: Workspace) -> None
     assert (quick_workspace.path / "dvc.lock").read_bytes() == before
 
 
-@pytest.mark.parametrize("level", ["char", "bpe"])
+@pytest.mark.parametrize("level", [pytest.param("char", marks=pytest.mark.exhaustive), "bpe"])
 def test_other_levels_of_tokens(quick_workspace: Workspace, level: str) -> None:
     quick_workspace.change("level: word", f"level: {level}")
     quick_workspace.change("vocabulary_size: 100000", "vocabulary_size: 500")

@@ -141,6 +141,7 @@ def test_experiments_at_the_same_time_share_one_run_of_their_baseline(
     assert (run.info.status, run.data.tags["restored"]) == ("FINISHED", "true")
 
 
+@pytest.mark.exhaustive
 def test_another_baseline_leaves_the_differences_to_the_one_before(workspace: Workspace) -> None:
     (first,), (linear,) = list_runs(workspace), list_baselines(workspace)
     workspace.change("CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)", "CANDIDATES = (0.001,)", "src/unroll/baseline.py")
@@ -351,6 +352,7 @@ def test_another_way_to_evaluate_is_a_run_of_its_own(workspace: Workspace) -> No
     assert bins == ["10", "5"]
 
 
+@pytest.mark.exhaustive
 def test_two_experiments_with_the_same_model_keep_their_own_runs_and_share_a_version(workspace: Workspace) -> None:
     for name, patience in (("patient", 4), ("hasty", 2)):
         changes = ("-S", "train.epochs=1", "-S", f"train.patience={patience}")
