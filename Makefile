@@ -41,7 +41,7 @@ verify: setup  ## run every pipeline twice, under different circumstances, and c
 verify-all: verify browser  ## the same, then the proofs that take longer than tests may (docs/guarantees.md)
 	python -m pytest -m exhaustive
 
-test: setup browser  ## run every test
+test: setup browser  ## run every test but those that take minutes (verify-all)
 	python -m pytest
 
 audit: setup $(VENV)/.audit  ## look for known vulnerabilities and risky code, and list the packages' licences

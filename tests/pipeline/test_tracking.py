@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
-from conftest import Workspace, list_networks
+from conftest import Workspace, list_networks, set_params
 from unroll.baseline_run import log_baseline
 from unroll.params import flatten_params
 from unroll.store import connect
@@ -264,6 +264,16 @@ def test_a_training_that_does_not_end_well_is_marked(quick_workspace: Workspace,
     failed = list_runs(quick_workspace)[-1]
     assert failed.info.status == status
     assert failed.data.tags["failure"] == f"{error}: no room"
+
+
+def test_a_training_that_went_wrong_is_tagged(quick_workspace: Workspace) -> None:
+    set_params(quick_workspace, "tracking", enabled=True)
+    set_params(quick_workspace, "train", learning_rate=1e-9)
+    output = quick_workspace.run("dvc", "repro", "--single-item", "train").stdout
+    told = json.loads((quick_workspace.path / "metrics/train.json").read_text())["warnings"]
+    assert "never predicted in validation: " in told
+    assert all(f"warning: {symptom}\n" in output for symptom in told.split("; "))
+    assert list_runs(quick_workspace)[-1].data.tags["warnings"] == told
 
 
 def test_parallel_first_runs_do_not_race_for_the_store(quick_workspace: Workspace) -> None:
