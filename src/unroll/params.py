@@ -88,7 +88,7 @@ class PipelineParams(Section):
     @property
     def main_metrics(self) -> tuple[str, ...]:
         """The metrics that results are compared by, as MLflow names them, the most important first."""
-        raise NotImplementedError
+        return ()
 
     @property
     def page_metrics(self) -> tuple[str, ...]:

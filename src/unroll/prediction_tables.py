@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from unroll.datasets import read_table
 from unroll.errors import InputError, make_printable
 from unroll.files import replace_when_done
 from unroll.inference import Classifier
+from unroll.table_files import read_table
 
 
 def predict_table(classifier: Classifier, source: Path, column: str, output: Path) -> None:

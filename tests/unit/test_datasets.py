@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unroll import datasets
-from unroll.datasets import Layout, choose_layout, find_suffix, list_sources, read_rows, read_table
+from unroll import table_files
+from unroll.datasets import Layout, choose_layout, list_sources, read_rows
 from unroll.errors import InputError
+from unroll.table_files import find_suffix, read_table
 from unroll.text_params import DataParams
 
 LAYOUT = Layout(None, ("title",), (), "label", None)
@@ -283,7 +284,7 @@ def test_columns_keep_their_names_and_the_text_is_not_taken_from_one_of_two(tmp_
 def test_rows_that_do_not_end_do_not_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
 ) -> None:
-    monkeypatch.setattr(datasets, "LIMIT_BYTES_OF_A_CHUNK", 500_000)
+    monkeypatch.setattr(table_files, "LIMIT_BYTES_OF_A_CHUNK", 500_000)
     path = write(tmp_path / name, "title,label\n" + content)
     with pytest.raises(InputError, match="has more than 500,000 bytes in a few thousand rows"):
         read(path)

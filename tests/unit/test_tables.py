@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unroll.datasets import read_table
+from unroll.table_files import read_table
 from unroll.tables import copy_rows, read_batches
 
 ROWS, MEGABYTE = 100_000, 2**20
