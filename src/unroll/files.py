@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -31,9 +32,7 @@ def replace_when_done(path: Path) -> Iterator[Path]:
         if path.is_dir():
             raise InputError(f"{path} is a folder, expected a file")
         path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{escape(path.stem)}-[0-9]*-*{escape(path.suffix)}"):
-            if not _is_alive(int(leftover.name.removeprefix(f".{path.stem}-").partition("-")[0])):
-                leftover.unlink(missing_ok=True)
+        _remove_leftovers(path)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-{os.getpid()}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     temporary = Path(name)
@@ -56,7 +55,9 @@ def open_scratch(path: Path) -> Iterator[Path]:
     """
     with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=path.parent)
+        _remove_leftovers(path)
+        prefix = f".{path.stem}-{os.getpid()}-"
+        scratch = tempfile.TemporaryDirectory(prefix=prefix, suffix=path.suffix, dir=path.parent)
     with explain_write_errors(path, NO_ROOM), scratch as folder:
         yield Path(folder)
 
@@ -137,6 +138,14 @@ def resolve_location(location: str, root: Path) -> str:
         return str(root / Path(location).expanduser())
     except RuntimeError:  # ~name of nobody
         raise InputError(f"{location}: there is no such home folder") from None
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed have left of a file under temporary names."""
+    for leftover in path.parent.glob(f".{escape(path.stem)}-[0-9]*-*{escape(path.suffix)}"):
+        process = leftover.name.removeprefix(f".{path.stem}-").partition("-")[0]
+        if process.isdecimal() and not _is_alive(int(process)):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
 def _is_alive(process: int) -> bool:

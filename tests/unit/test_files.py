@@ -1,6 +1,9 @@
 """Files are written whole or not at all."""
 
 import errno
+import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,3 +101,18 @@ def test_no_room_is_told_and_another_error_of_the_block_is_not_renamed(tmp_path:
     with pytest.raises(PermissionError), replace_when_done(path):
         raise PermissionError(errno.EACCES, "of a file that the block reads")
     assert list_names(tmp_path) == []
+
+
+@pytest.mark.parametrize("write", [replace_when_done, open_scratch])
+def test_what_killed_processes_left_of_a_file_goes_and_nothing_else(tmp_path: Path, write: Callable) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / f".a-{ended.pid}-x1.npy").touch()
+    (tmp_path / f".a-{ended.pid}-x2.npy").mkdir()
+    (tmp_path / f".a-{ended.pid}-x2.npy" / "ids.txt").touch()
+    others = {f".a-{os.getpid()}-x3.npy", f".b-{ended.pid}-x4.npy", f".a-{ended.pid}-x5.json", ".a-1st-x.npy", "a.txt"}
+    for name in others:
+        (tmp_path / name).touch()
+    with write(tmp_path / "a.npy"):
+        assert len(list_names(tmp_path)) == len(others) + 1
+    assert set(list_names(tmp_path)) - {"a.npy"} == others
