@@ -7,7 +7,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_promises_name_tests_that_are_there() -> None:
-    rows = [line for line in (ROOT / "docs" / "guarantees.md").read_text().splitlines() if line.startswith("| ")]
+    text, _, _ = (ROOT / "docs" / "guarantees.md").read_text().partition("## The last figures")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
     promises = [row for row in rows if not row.startswith("| promise ")]
     assert len(promises) >= 25
     for promise in promises:
