@@ -19,6 +19,7 @@ from unroll.training import train_model
 LAYERS = (("rnn", False), ("gru", False), ("lstm", False), ("gru", True), ("lstm", True))
 TARGETS = {"rnn": 3.3, "gru": 2.6, "lstm": 2.6}
 STRETCH = {"rnn": 4, "gru": 3.3}  # of one direction
+HIDDEN_SIZE = 128
 VALIDATION_ROWS = 64  # our loop always validates: on so few rows that it takes no time
 
 
@@ -37,8 +38,7 @@ def measure_epochs(headlines: Headlines, rows: int, rounds: int) -> list[EpochFi
     """Measure an epoch of so many rows for each of `LAYERS`."""
     train, val = take_rows(headlines.train.tokens, rows), take_rows(headlines.val.tokens, VALIDATION_ROWS)
     params = make_comparable(headlines.params.train)
-    configs = [make_config(headlines, cell=cell, bidirectional=both, pooling="last") for cell, both in LAYERS]
-    return [_measure_layer(config, train, val, params, rounds) for config in configs]
+    return [_measure_layer(config, train, val, params, rounds) for config in list_layers(headlines)]
 
 
 def _measure_layer(
@@ -64,6 +64,12 @@ def _measure_layer(
 def make_comparable(params: TextTrainParams) -> TextTrainParams:
     """Return the parameters of one epoch without what the textbook does not have."""
     return params.model_copy(update={"epochs": 1, "word_dropout": 0.0, "weight_average": 0.0})
+
+
+def list_layers(headlines: Headlines) -> list[ModelConfig]:
+    """Return the models that are measured, those of `LAYERS`: of one size, whatever the default's is."""
+    sizes = {"hidden_size": HIDDEN_SIZE, "pooling": "last"}
+    return [make_config(headlines, cell=cell, bidirectional=both, **sizes) for cell, both in LAYERS]
 
 
 def make_config(headlines: Headlines, **changes: object) -> ModelConfig:
@@ -127,10 +133,10 @@ def describe_epochs(figures: list[EpochFigures]) -> Section:
         )
     return Section(
         "Epoch",
-        f"The first epoch of {figures[0].steps} steps with the same hyper-parameters: the package's own loop "
-        "(`train_model`, without word dropout and weight average, pooling: last) beside the textbook's, either with "
-        "padded batches and a Python loop that gathers last states or with packed batches. Both clip gradients. "
-        "Processor seconds, one thread, validation excluded.",
+        f"The first epoch of {figures[0].steps} steps with the same hyper-parameters, hidden size {HIDDEN_SIZE}: the "
+        "package's own loop (`train_model`, without word dropout and weight average, pooling: last) beside the "
+        "textbook's, either with padded batches and a Python loop that gathers last states or with packed batches. "
+        "Both clip gradients. Processor seconds, one thread, validation excluded.",
         ("layer", "ours, ms a step", "textbook, ms a step", "ratio to padded batches", "ratio to packed batches"),
         rows,
         [check for item in figures for check in _check(item)],

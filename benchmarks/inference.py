@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks import textbook
-from benchmarks.epochs import LAYERS, build_textbook, load_textbook, make_config, name_layer
+from benchmarks.epochs import build_textbook, list_layers, load_textbook, name_layer
 from benchmarks.headlines import Headlines, take_rows, tile_texts
 from benchmarks.measure import Comparison, Section, at_least, at_most, compare, time_processor
 from unroll.checkpoint import ModelConfig
@@ -40,8 +40,7 @@ class InferenceFigures:
 def measure_inference(headlines: Headlines, rows: int, rounds: int) -> list[InferenceFigures]:
     """Measure each of `LAYERS`, with weights as they are before training: they do not matter here."""
     torch.set_num_threads(1)
-    configs = [make_config(headlines, cell=cell, bidirectional=both, pooling="last") for cell, both in LAYERS]
-    return [_measure_layer(headlines, config, rows, rounds) for config in configs]
+    return [_measure_layer(headlines, config, rows, rounds) for config in list_layers(headlines)]
 
 
 def _measure_layer(headlines: Headlines, config: ModelConfig, rows: int, rounds: int) -> InferenceFigures:

@@ -6,7 +6,7 @@ from statistics import median
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.epochs import LAYERS, VALIDATION_ROWS, make_comparable, make_config, name_layer, time_our_epoch
+from benchmarks.epochs import VALIDATION_ROWS, list_layers, make_comparable, name_layer, time_our_epoch
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, time_clock
 from unroll.checkpoint import GATES, ModelConfig
@@ -39,12 +39,11 @@ def measure_products(headlines: Headlines, rows: int, rounds: int) -> list[Produ
     make_repeatable(params.threads, torch.device("cpu"))
     peak = measure_peak(rounds)
     figures = []
-    for cell, bidirectional in LAYERS:
-        config = make_config(headlines, cell=cell, bidirectional=bidirectional, pooling="last")
+    for config in list_layers(headlines):
         seconds = median(time_our_epoch(config, train, val, params) for _ in range(rounds))
         share = profile_products(config, train, val, params)
         flops = count_flops(config, train)
-        figures.append(ProductFigures(cell, bidirectional, share, flops / seconds / 1e9, peak))
+        figures.append(ProductFigures(config.cell, config.bidirectional, share, flops / seconds / 1e9, peak))
     return figures
 
 

@@ -15,9 +15,9 @@ from benchmarks.epochs import make_config
 from benchmarks.headlines import Headlines, limit_rows, prepare_headlines, run
 from benchmarks.measure import Section, at_most, time_children
 from unroll.devices import make_repeatable
+from unroll.macro_f1 import compute_macro_f1
 from unroll.model import SequenceClassifier
 from unroll.progress import Epoch
-from unroll.scores import compute_macro_f1
 from unroll.stages.preprocess import choose_cleaning
 from unroll.training import Options, train_model
 from unroll.vectors import load_vectors

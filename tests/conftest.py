@@ -175,7 +175,7 @@ def quick(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wo
     def build(path: Path) -> Workspace:
         workspace = reproduced.copy_to(path)
         workspace.change("epochs: 30", "epochs: 1")
-        workspace.change("least_words: 2000000", "least_words: 0")
+        workspace.change("least_words: 1000000", "least_words: 0")
         workspace.change("enabled: true", "enabled: false")
         assert workspace.stages_run("dvc", "repro") == ["pretrain", "train", "evaluate"]
         workspace.commit()

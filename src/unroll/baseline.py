@@ -9,7 +9,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.svm import LinearSVC
 
 from unroll.calibration import fit_temperature
-from unroll.scores import compute_macro_f1
+from unroll.macro_f1 import compute_macro_f1
 
 CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of C, the inverse strength of regularization
 

@@ -5,11 +5,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
-from unroll.scores import compute_macro_f1
+from unroll.macro_f1 import compute_macro_f1
 
 
 class Objective(Protocol):
@@ -56,5 +55,5 @@ class Regression:
 
 def weigh_classes(labels: np.ndarray, classes: int) -> Tensor:
     """Return weights inverse to the classes' frequencies in the training labels; [classes] float32."""
-    weights = compute_class_weight("balanced", classes=np.arange(classes), y=labels)
+    weights = len(labels) / (classes * np.bincount(labels, minlength=classes))
     return torch.tensor(weights, dtype=torch.float32)

@@ -1,10 +1,7 @@
-"""Pictures of results, for MLflow. DVC draws its own from metrics/plots/."""
+"""The picture of a training, for MLflow. DVC draws its own from metrics/plots/."""
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import average_precision_score, precision_recall_curve
 
 
 def draw_learning_curves(history: pd.DataFrame) -> Figure:
@@ -28,71 +25,3 @@ def draw_learning_curves(history: pd.DataFrame) -> Figure:
         axes.grid(alpha=0.3)
         axes.legend()
     return figure
-
-
-def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
-    """Draw a confusion matrix: counts ([classes, classes], actual × predicted), coloured by the share of each row."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 2.5 + 0.8 * len(class_names)
-    figure = Figure(figsize=(size + 0.5, size), layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        text = f"{counts[row, column]:,}\n{share:.0%}"
-        axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else "black")
-    # A dollar sign is one, and begins no formula.
-    axes.set_xticks(range(len(class_names)), class_names, rotation=30, ha="right", parse_math=False)
-    axes.set_yticks(range(len(class_names)), class_names, parse_math=False)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("actual")
-    axes.set_title("Confusion matrix, test split")
-    return figure
-
-
-def draw_precision_recall(labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]) -> Figure:
-    """Draw precision over recall for each class against the others, with its average precision.
-
-    labels: [rows] int64; probabilities: [rows, classes].
-    """
-    figure = Figure(figsize=(5.6, 5), layout="constrained")
-    axes = _prepare_unit_square(figure, "recall", "precision")
-    for number, name in enumerate(class_names):
-        actual = labels == number
-        if not actual.any():
-            continue  # a class that has no row in this split has no recall
-        precision, recall, _ = precision_recall_curve(actual, probabilities[:, number])
-        average = average_precision_score(actual, probabilities[:, number])
-        axes.step(recall, precision, where="post", label=f"{name} ({average:.3f})")
-    axes.set_title("Precision and recall, test split")
-    legend = axes.legend(title="class (average precision)", loc="lower left")
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-    return figure
-
-
-def draw_reliability(reliability: pd.DataFrame, error: float) -> Figure:
-    """Draw accuracy over confidence, and below it how many predictions have which confidence.
-
-    reliability: the rows of `unroll.scores.compute_reliability`; error: their expected calibration error.
-    """
-    figure = Figure(figsize=(5, 5.6), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    axes = _prepare_unit_square(figure, "", "accuracy", top)
-    axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="as confident as right")
-    axes.plot(reliability["confidence"], reliability["accuracy"], "o-", label="predictions")
-    axes.set_title(f"Reliability, test split (calibration error {error:.3f})")
-    axes.legend(loc="upper left")
-    bottom.bar(reliability["confidence"], reliability["count"], width=0.04)
-    bottom.set_xlabel("confidence")
-    bottom.set_ylabel("rows")
-    return figure
-
-
-def _prepare_unit_square(figure: Figure, x: str, y: str, axes: Axes | None = None) -> Axes:
-    axes = axes or figure.add_subplot()
-    axes.set_xlim(0, 1.01)
-    axes.set_ylim(0, 1.01)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(alpha=0.3)
-    return axes

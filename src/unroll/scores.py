@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
+
+from unroll.macro_f1 import compute_macro_f1
 
 
 def compute_scores(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> dict[str, float]:
@@ -41,11 +43,6 @@ def compute_class_scores(labels: np.ndarray, predicted: np.ndarray, class_names:
             for name, precision, recall, f1, support in zip(class_names, *columns, strict=True)
         },
     }
-
-
-def compute_macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
-    """Return the unweighted mean of the classes' F1; labels and predicted: [rows] int64."""
-    return float(f1_score(labels, predicted, labels=list(range(classes)), average="macro", zero_division=0))
 
 
 def count_confusions(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -41,6 +41,7 @@ def learn_vectors(corpus: Path, vocabulary_size: int, size: int, epochs: int, pa
         vector_size=size,
         window=params.window,
         epochs=epochs,
+        alpha=params.learning_rate,
         min_count=1,  # what is too rare has been left out of the vocabulary
         seed=params.seed,
         workers=1,

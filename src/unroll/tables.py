@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,12 +18,6 @@ def read_batches(path: Path, *columns: str) -> Iterator[pa.RecordBatch]:
     # Arrow's buffer in advance would in the end hold the whole file.
     with pq.ParquetFile(path, pre_buffer=False) as file:
         yield from file.iter_batches(BATCH_ROWS, columns=list(columns) or None)
-
-
-def hash_column(path: Path, column: str) -> np.ndarray:
-    """Return a 64-bit hash of each text of a column, [rows] uint64; equal texts have equal hashes, on any machine."""
-    texts = (batch[column].to_numpy(zero_copy_only=False) for batch in read_batches(path, column))
-    return np.concatenate([pd.util.hash_array(batch, categorize=False) for batch in texts])
 
 
 def copy_rows(source: Path, target: Path, chosen: np.ndarray, emptied: dict[str, np.ndarray] | None = None) -> None:

@@ -85,6 +85,7 @@ class PretrainParams(Section):
     method: Literal["none", "skipgram"]
     window: Annotated[int, Field(ge=1, le=1000)]
     epochs: Count
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
     least_words: Annotated[int, Field(ge=0)]
     seed: Annotated[int, Field(ge=1, lt=2**32)]
 

@@ -10,9 +10,9 @@ from mlflow.utils.validation import _validate_metric_name
 
 from builders import write_models
 from unroll.checksums import TEXT_PARTS, write_checksums
+from unroll.class_plots import draw_confusions, draw_precision_recall
 from unroll.metric_names import name_scores
 from unroll.model_commands import predict
-from unroll.plots import draw_confusions, draw_precision_recall
 from unroll.result_commands import metrics
 from unroll.stages.evaluate import read_baseline
 

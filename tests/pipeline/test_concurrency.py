@@ -46,7 +46,7 @@ def test_experiments_at_once_finish_and_none_is_lost(quick_workspace: Workspace,
     """They meet in DVC's lock, and in a tracking database that does not exist before."""
     quick_workspace.forget_runs()
     quick_workspace.change("enabled: false", "enabled: true")
-    quick_workspace.change("hidden_size: 128", "hidden_size: 8")
+    quick_workspace.change("hidden_size: 64", "hidden_size: 8")
     quick_workspace.commit()
     seeds = {f"run-{seed}": seed for seed in range(1, COUNT + 1)}
     experiments = {
@@ -74,7 +74,7 @@ def test_experiments_at_once_finish_and_none_is_lost(quick_workspace: Workspace,
 
 
 def test_a_second_repro_is_refused_in_dvcs_words_and_harms_nothing(quick_workspace: Workspace, tmp_path: Path) -> None:
-    quick_workspace.change("hidden_size: 128", "hidden_size: 8")
+    quick_workspace.change("hidden_size: 64", "hidden_size: 8")
     first = start(quick_workspace, *WAIT, "repro", output=tmp_path / "first")
     while "Running stage 'train'" not in (tmp_path / "first").read_text():
         assert first.poll() is None, (tmp_path / "first").read_text()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from unroll.baseline import fit_baseline
 from unroll.bootstrap import bootstrap_macro_f1
 from unroll.calibration import fit_temperature
-from unroll.scores import compute_macro_f1
+from unroll.macro_f1 import compute_macro_f1
 
 TEXTS = ["shares fall", "profit falls", "bank profit", "cup final", "the cup match", "match final"]
 LABELS = np.array([0, 0, 0, 1, 1, 1])

@@ -4,11 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
+from unroll.macro_f1 import compute_macro_f1
 from unroll.scores import (
     compute_calibration_error,
     compute_class_scores,
-    compute_macro_f1,
     compute_reliability,
     compute_scores,
     count_confusions,
@@ -69,3 +72,10 @@ def test_probabilities_that_are_frequencies_are_calibrated() -> None:
 def test_confusions() -> None:
     assert count_confusions(LABELS, PREDICTED, 3).tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 0]]
     assert compute_macro_f1(LABELS, PREDICTED, 2) == pytest.approx((2 / 3 + 0.5) / 2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
+def test_macro_f1_is_that_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
+    labels, predicted = np.array(rows).T
+    expected = f1_score(labels, predicted, labels=range(6), average="macro", zero_division=0)
+    assert compute_macro_f1(labels, predicted, 6) == pytest.approx(expected, abs=1e-12)

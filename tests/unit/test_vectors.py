@@ -10,7 +10,7 @@ from unroll.skipgram import count_epochs, learn_vectors
 from unroll.text_params import PretrainParams
 from unroll.vectors import load_vectors, save_vectors
 
-PARAMS = PretrainParams(method="skipgram", window=3, epochs=15, least_words=1000, seed=1)
+PARAMS = PretrainParams(method="skipgram", window=3, epochs=15, learning_rate=0.025, least_words=1000, seed=1)
 
 
 def write_corpus(path: Path) -> Path:

@@ -6,11 +6,12 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unroll.errors import InputError, run_stage
-from unroll.tables import copy_rows, hash_column, read_batches
+from unroll.tables import copy_rows, read_batches
 from unroll.text_params import SplitParams, read_text_params
 
 CLEAN = Path("data/clean/rows.parquet")
@@ -114,6 +115,12 @@ def place_texts(texts: Iterable[str], seed: int) -> np.ndarray:
 def choose_shares(is_test: np.ndarray, params: SplitParams) -> list[float]:
     """Return the shares of the splits that are to be cut: not of test, where there is an official one."""
     return [params.train, params.val] if is_test.any() else [params.train, params.val, params.test]
+
+
+def hash_column(path: Path, column: str) -> np.ndarray:
+    """Return a 64-bit hash of each text of a column, [rows] uint64; equal texts have equal hashes, on any machine."""
+    texts = (batch[column].to_numpy(zero_copy_only=False) for batch in read_batches(path, column))
+    return np.concatenate([pd.util.hash_array(batch, categorize=False) for batch in texts])
 
 
 def withhold_contexts(contexts: np.ndarray, texts: np.ndarray, splits: np.ndarray) -> np.ndarray:
