@@ -121,6 +121,7 @@ def test_a_killed_training_goes_on_in_a_run_of_its_own(quick: Workspace, tmp_pat
     experiment = client.get_experiment_by_name("headlines").experiment_id
     finished, killed = client.search_runs([experiment], order_by=["start_time DESC"], max_results=2)
     assert (killed.info.status, finished.info.status) == ("KILLED", "FINISHED")
+    assert "the process ended" in killed.data.tags["failure"]
     assert f"after epoch {finished.data.tags['resumed_after_epoch']}," in output
     curve = client.get_metric_history(finished.info.run_id, "curve/train_loss")
     assert [point.step for point in curve] == [1, 2, 3, 4, 5, 6]

@@ -67,6 +67,7 @@ def test_each_logs_to_an_experiment_of_its_own(all_pipelines: Workspace) -> None
         assert run.info.status == "FINISHED"
         logged = {metric: value for metric, value in run.data.metrics.items() if metric.startswith("test/")}
         assert logged.items() >= {f"test/{metric}": value for metric, value in scores.items()}.items()
+    for name in ("imdb", "sine"):  # of texts, and of sequences
         rows = enter(all_pipelines, name).run("unroll", "runs", "--format", "csv").stdout.splitlines()
         assert any(line.startswith("branch,main,") and ",finished," in line for line in rows)
 

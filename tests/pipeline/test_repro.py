@@ -126,12 +126,6 @@ def test_network_and_baseline_are_scored_on_the_same_rows(quick_workspace: Works
     assert result.stdout.startswith("error: metrics/baseline.csv is not of the test rows in data/tokens")
 
 
-def test_training_again_gives_the_same_bytes(quick_workspace: Workspace) -> None:
-    before = (quick_workspace.path / "dvc.lock").read_bytes()
-    assert quick_workspace.stages_run("dvc", "repro", "--force") == ALL
-    assert (quick_workspace.path / "dvc.lock").read_bytes() == before
-
-
 @pytest.mark.parametrize("level", [pytest.param("char", marks=pytest.mark.exhaustive), "bpe"])
 def test_other_levels_of_tokens(quick_workspace: Workspace, level: str) -> None:
     quick_workspace.change("level: word", f"level: {level}")

@@ -376,19 +376,6 @@ def test_two_experiments_with_the_same_model_keep_their_own_runs_and_share_a_ver
     assert len(make_client(workspace).search_model_versions("name = 'headlines'")) == 2  # one, and the first model
 
 
-def test_a_killed_training_is_noticed_at_the_next_start(quick_workspace: Workspace) -> None:
-    quick_workspace.change("enabled: false", "enabled: true")
-    train, line = "src/unroll/stages/train.py", '        save_weights(training, MODELS / "model.safetensors")\n'
-    quick_workspace.change(line, "        import os; os.kill(os.getpid(), 9)\n" + line, file=train)
-    assert quick_workspace.run("dvc", "repro", check=False).returncode != 0
-    assert list_runs(quick_workspace)[-1].info.status == "RUNNING"
-    quick_workspace.change("        import os; os.kill(os.getpid(), 9)\n" + line, line, file=train)
-    quick_workspace.run("dvc", "repro", "--force", "--single-item", "train")
-    killed, finished = list_runs(quick_workspace)[-2:]
-    assert (killed.info.status, finished.info.status) == ("KILLED", "FINISHED")
-    assert "the process ended" in killed.data.tags["failure"]
-
-
 @pytest.mark.exhaustive
 def test_the_champion_is_the_best_on_the_validation_rows_of_the_latest_training(workspace: Workspace) -> None:
     def find_champion() -> str:
