@@ -127,6 +127,7 @@ def test_a_mistake_is_told_in_one_line(
     assert message in line and "Traceback" not in result.stdout
 
 
+@pytest.mark.exhaustive
 def test_the_tutorials_preset_on_all_of_mnist(pristine: Workspace, tmp_path: Path, mnist: Path) -> None:
     workspace = enter(pristine.copy_to(tmp_path / "repository"), "mnist")
     set_params(workspace, "data", dataset="mnist", url=mnist.as_uri(), val=0.1)

@@ -268,6 +268,7 @@ def test_a_training_that_does_not_end_well_is_marked(quick_workspace: Workspace,
 
 def test_a_training_that_went_wrong_is_tagged(quick_workspace: Workspace) -> None:
     set_params(quick_workspace, "tracking", enabled=True)
+    set_params(quick_workspace, "model", hidden_size=1)
     set_params(quick_workspace, "train", learning_rate=1e-9)
     output = quick_workspace.run("dvc", "repro", "--single-item", "train").stdout
     told = json.loads((quick_workspace.path / "metrics/train.json").read_text())["warnings"]
