@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 import numpy as np
 from more_itertools import map_reduce
-from scipy import stats
+from scipy.special import stdtrit  # of which scipy.stats has a function too, and takes half a second to import
 
 from unroll.baseline_run import keep_params
 from unroll.errors import InputError
@@ -203,7 +203,7 @@ def _subtract(pairs: list[tuple[Result, Result]], name: str) -> Difference:
     summary = _summarize([a - b for a, b in known])
     if len(known) < 2:
         return Difference(summary.mean, np.nan, np.nan)
-    margin = stats.t.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * summary.sd / np.sqrt(len(known))
+    margin = stdtrit(len(known) - 1, (1 + CONFIDENCE) / 2) * summary.sd / np.sqrt(len(known))
     return Difference(summary.mean, float(summary.mean - margin), float(summary.mean + margin))
 
 

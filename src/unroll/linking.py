@@ -8,24 +8,22 @@ and the dvc.lock of any commit or experiment leads to its MLflow run. docs/track
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from unroll.batches import Examples
 from unroll.files import compute_hash, read_json
+from unroll.matching import TEST_MD5, choose_run, find_runs_of_model, ignore_tracking, split_names
 from unroll.metric_names import name_epoch
 from unroll.origin import EXPERIMENTS
 from unroll.params import PipelineParams, flatten_params
 from unroll.runs import DESCRIPTION, RESTORED, end_run, log_metrics, make_metrics
 from unroll.store import Store, connect, require_store
-from unroll.tracking import METRICS, MODEL_MD5, MODELS, create_training, log_training
+from unroll.tracking import METRICS, MODELS, create_training, log_training
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
     from matplotlib.figure import Figure
-    from mlflow.entities import Run as MlflowRun
-
-TEST_MD5 = "test_md5"  # the tag that links a run to metrics/test.json in dvc.lock
 
 
 @dataclass(frozen=True)
@@ -83,37 +81,6 @@ def log_scores(
         metrics = {f"test/{name}": round(value, 6) for name, value in scores.items()}
         store = connect(params.tracking.experiment)
         log_evaluation(store, params, splits, Evaluation(summary, metrics, ["test.json"], figures))
-
-
-def choose_run(runs: "list[MlflowRun]", params: dict[str, str], test_md5: str, name: str | None) -> "MlflowRun | None":
-    """Return the run that a model, its parameters and its evaluation belong to; runs: those that made the model.
-
-    A run's parameters cannot be changed and its scores are not overwritten: it fits if it has the same parameters,
-    and the same evaluation or none yet. Of several, the one of the DVC experiment `name` is meant, or the newest.
-    """
-
-    def fits(run: "MlflowRun") -> bool:
-        return ignore_tracking(run.data.params) == params and run.data.tags.get(TEST_MD5, test_md5) == test_md5
-
-    def rank(run: "MlflowRun") -> tuple[bool, int]:
-        return name in split_names(run.data.tags.get(EXPERIMENTS, "")), run.info.start_time
-
-    return max(filter(fits, runs), key=rank, default=None)
-
-
-def ignore_tracking(params: dict[str, Any]) -> dict[str, str]:
-    """Return flat parameters as MLflow holds them, without those that say where runs are logged."""
-    return {name: str(value) for name, value in params.items() if not name.startswith("tracking.")}
-
-
-def split_names(names: str) -> list[str]:
-    """Return the experiment names that a tag holds. Git allows no space in a name, so none is cut in two."""
-    return names.split(", ") if names else []
-
-
-def find_runs_of_model(store: Store, md5: str) -> "list[MlflowRun]":
-    """Return the finished runs whose model has this MD5."""
-    return list(store.client.search_runs([store.experiment_id], f"tags.{MODEL_MD5} = '{md5}'"))
 
 
 def _find_run(store: Store, params: PipelineParams) -> str | None:

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from unroll.baseline_run import find_baseline, is_baseline
-from unroll.linking import choose_run, ignore_tracking
+from unroll.matching import MODEL_MD5, choose_run, ignore_tracking
 from unroll.records import Record
 from unroll.runs import list_runs
 from unroll.store import Store
-from unroll.tracking import MODEL_MD5
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun

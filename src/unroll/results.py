@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from unroll.baseline_run import find_baseline, is_baseline, keep_params
-from unroll.linking import ignore_tracking
+from unroll.matching import ignore_tracking
 from unroll.overview import find_run
 from unroll.records import Record
 

@@ -24,6 +24,15 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it 
 PROCESS = "process"  # the tag that tells which process writes a run
 FAILURE = "failure"  # the tag that tells why a run did not end well
 SECONDS_TO_ANSWER = 3
+# What MLflow reads in its environment; whoever has set one of these keeps it.
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # a run needs no network, and tells nobody
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # By default a server that went away is asked for minutes, without a word.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
 
 
 class StoreError(Exception):
@@ -53,6 +62,7 @@ def connect(experiment: str) -> Store:
     root = find_root()
     uri = find_tracking_uri(root)
     _check_server(uri)
+    os.environ |= SETTINGS | os.environ  # before the import, which reads some
     from mlflow import MlflowClient
 
     _quieten_mlflow()  # after the import, which sets levels of its own
@@ -176,8 +186,3 @@ def _find_start(process: psutil.Process) -> float:
 def _quieten_mlflow() -> None:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # its news are about itself, not about the user's run
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # raised as well, and then told in one line
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # By default a server that went away is asked for minutes, without a word.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")

@@ -15,6 +15,7 @@ from unroll.batches import Examples
 from unroll.devices import choose_device
 from unroll.errors import hide_password
 from unroll.files import compute_hash
+from unroll.matching import MODEL_MD5
 from unroll.metric_names import name_epoch, name_gradient, name_layers, name_training
 from unroll.origin import describe_experiment, describe_origin
 from unroll.params import PipelineParams, TrainParams, flatten_params
@@ -27,7 +28,6 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it 
     from mlflow.entities import DatasetInput, Metric
 
 MODELS, METRICS = Path("models"), Path("metrics")
-MODEL_MD5 = "model_md5"  # the tag that links a run to models/model.safetensors in dvc.lock
 RUN_NAME = "mlflow.runName"
 SECONDS_BETWEEN_BATCHES = 5
 

@@ -277,6 +277,24 @@ def test_a_training_that_went_wrong_is_tagged(quick_workspace: Workspace) -> Non
     assert list_runs(quick_workspace)[-1].data.tags["warnings"] == told
 
 
+WATCHED = """
+import atexit, runpy, sys
+
+asked = []
+atexit.register(lambda: print("asked for", asked))  # the first to be registered is the last to be called
+sys.addaudithook(lambda event, values: asked.append(values) if event == "socket.getaddrinfo" else None)
+runpy.run_module("unroll.stages.train", run_name="__main__")
+"""
+
+
+def test_a_run_reaches_for_no_network(quick_workspace: Workspace) -> None:
+    """MLflow would tell its makers about it, but in what it takes for a test."""
+    set_params(quick_workspace, "tracking", enabled=True)
+    unset = [part for name in ("CI", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER") for part in ("-u", name)]
+    output = quick_workspace.run("env", *unset, "python", "-c", WATCHED, PYTHONPATH="src").stdout
+    assert output.endswith("asked for []\n")
+
+
 def test_parallel_first_runs_do_not_race_for_the_store(quick_workspace: Workspace) -> None:
     """Six processes meet a store that does not exist yet."""
     quick_workspace.forget_runs()

@@ -2,7 +2,7 @@
 
 from mlflow.entities import Param, Run, RunData, RunInfo, RunTag
 
-from unroll.linking import choose_run
+from unroll.matching import choose_run
 
 PARAMS = {"model.cell": "gru", "evaluate.mistakes": "100"}
 
