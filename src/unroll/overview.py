@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from unroll.baseline_run import find_baseline, is_baseline
-from unroll.matching import MODEL_MD5, choose_run, ignore_tracking
+from unroll.matching import MODEL_MD5, TEST_MD5, choose_run, ignore_tracking
 from unroll.records import Record
 from unroll.runs import list_runs
 from unroll.store import Store
@@ -47,9 +47,11 @@ def list_rows(store: Store, records: list[Record], metric: str) -> list[Row]:
 
 
 def find_run(record: Record, runs: "list[MlflowRun]") -> "MlflowRun | None":
-    """Return the run that dvc.lock of a branch or experiment leads to."""
+    """Return the run that dvc.lock of a branch or experiment leads to: one that has its scores, if there is one."""
     same_model = [run for run in runs if record.model_md5 and run.data.tags.get(MODEL_MD5) == record.model_md5]
-    return choose_run(same_model, ignore_tracking(record.params), record.test_md5, record.name)
+    scored = [run for run in same_model if TEST_MD5 in run.data.tags]
+    wanted = (ignore_tracking(record.params), record.test_md5, record.name)
+    return choose_run(scored, *wanted) or choose_run(same_model, *wanted)
 
 
 def _pair(record: Record, runs: "list[MlflowRun]", metric: str) -> Row:

@@ -3,6 +3,8 @@
 from mlflow.entities import Param, Run, RunData, RunInfo, RunTag
 
 from unroll.matching import choose_run
+from unroll.overview import find_run
+from unroll.records import Record
 
 PARAMS = {"model.cell": "gru", "evaluate.mistakes": "100"}
 
@@ -35,3 +37,12 @@ def test_the_experiments_own_run_goes_before_the_newest() -> None:
     assert choose(runs, "your") == "newer"  # a part of a name is another name
     assert choose(runs) == "newer"
     assert choose([]) is None
+
+
+def test_a_branch_is_shown_beside_the_run_that_has_its_scores() -> None:
+    """Not beside a later training of the same model that nobody has evaluated."""
+    record = Record("main", "branch", PARAMS, {}, {}, "model-md5", "test-md5", "", "", 0)
+    scored = make_run("scored", 1, model_md5="model-md5", test_md5="test-md5")
+    unscored, other = make_run("unscored", 2, model_md5="model-md5"), make_run("other", 3, model_md5="other-md5")
+    for runs, expected in (([scored, unscored, other], scored), ([unscored, other], unscored), ([other], None)):
+        assert find_run(record, runs) is expected
