@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repro-all verify verify-all audit test audit bench bench-quick browser lint ui lock
+.PHONY: help setup repro repro-all verify verify-all test audit bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
@@ -51,7 +51,7 @@ $(VENV)/.audit: requirements-audit.txt $(VENV)/.installed
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-audit.txt
 	@touch $@
 
-bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (about 20 minutes)
+bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (12 to 20 minutes)
 	python -m benchmarks
 
 bench-quick: setup  ## the same on fewer rows (3 minutes at most)
