@@ -53,3 +53,12 @@ def test_files(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(InputError, match=r"vectors\.npy is not an array of vectors"):
         load_vectors(path)
+
+
+def test_the_learning_rate_counts(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "ids.txt")
+    slow, fast = (
+        learn_vectors(corpus, 20, 8, 1, PARAMS.model_copy(update={"learning_rate": rate})) for rate in (1e-6, 0.05)
+    )
+    start = learn_vectors(corpus, 20, 8, 1, PARAMS.model_copy(update={"learning_rate": 1e-9}))
+    assert np.abs(slow - start).max() < 1e-3 < np.abs(fast - start).max()
