@@ -34,9 +34,9 @@ class Record:
 
 
 def list_records() -> list[Record]:
-    """Return a record for each branch, and for each DVC experiment of any commit."""
+    """Return a record for each branch, and for each DVC experiment of any commit but those of other pipelines."""
     refs = _git("for-each-ref", "--format=%(refname)", "refs/heads", EXPERIMENT_REFS).splitlines()
-    kept = [ref for ref in refs if not ref.startswith(OTHER_REFS)]
+    kept = [ref for ref in refs if not ref.startswith(OTHER_REFS) and not _is_elsewhere(ref)]
     return [read_record(ref) for ref in sorted(kept, key=lambda ref: (ref.startswith(EXPERIMENT_REFS), ref))]
 
 
@@ -76,6 +76,17 @@ def _flatten(params: dict[str, Any]) -> dict[str, str]:
         if isinstance(values, dict)
         for name, value in values.items()
     }
+
+
+def _is_elsewhere(ref: str) -> bool:
+    """Whether a DVC experiment was run in another folder: it has changed the parameters or results there, not here."""
+    if not ref.startswith(EXPERIMENT_REFS):
+        return False
+    baseline, here = "".join(ref.split("/")[2:4]), _git("rev-parse", "--show-prefix").strip()
+    files = ("params.yaml", "dvc.lock")
+    anywhere = [f":(top,glob)**/{file}" for file in files]
+    changed = _git("diff", "--name-only", baseline, ref, "--", *anywhere).splitlines()
+    return bool(changed) and not {f"{here}{file}" for file in files} & set(changed)
 
 
 def _read_yaml(ref: str, path: str) -> dict[str, Any]:

@@ -54,6 +54,16 @@ def test_predictions_do_not_depend_on_company(models: Path) -> None:
     assert classifier.predict(["!"]).shape == (1, 2)
 
 
+@pytest.mark.parametrize("texts", [["shares fall"], ["shares fall", "team"]])
+def test_weights_that_give_no_numbers_are_told(models: Path, texts: list[str]) -> None:
+    weights = load_file(models / "model.safetensors")
+    save_file(weights | {"head.bias": torch.full_like(weights["head.bias"], torch.nan)}, models / "model.safetensors")
+    write_checksums(models, TEXT_PARTS)
+    classifier = load_classifier(models)
+    with pytest.raises(InputError, match="the model's weights give no probabilities"):
+        classifier.predict(texts)
+
+
 LEVELS = ("word", "char", "bpe")
 CHARACTERS = st.sampled_from(" abcdeXÅß'.<>&;-\u3000\x85\x1c") | st.characters(exclude_categories=["Cs"])
 
