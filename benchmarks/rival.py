@@ -15,8 +15,8 @@ from sklearn.svm import LinearSVC
 
 from unroll.baseline import CANDIDATES, make_features
 from unroll.bootstrap import bootstrap_macro_f1
-from unroll.errors import run_stage
 from unroll.macro_f1 import compute_macro_f1
+from unroll.processes import run_stage
 from unroll.tokens import Tokens, load_tokens
 from unroll.vectors import load_vectors
 

@@ -7,6 +7,7 @@ import typer
 
 from unroll.errors import DEBUG, end_in_one_line
 from unroll.model_commands import gradients, neighbors, predict
+from unroll.processes import collect_rarely
 from unroll.repair_commands import check
 from unroll.result_commands import compare, metrics, runs, ui
 
@@ -28,5 +29,6 @@ def set_debug(debug: Annotated[bool, typer.Option("--debug", help="Show where an
 
 def main() -> None:
     """Run a command; whatever goes wrong ends in one line."""
+    collect_rarely()
     with end_in_one_line(with_bugs=True):
         app()

@@ -2,10 +2,8 @@
 
 import os
 import re
-import signal
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -66,29 +64,6 @@ def end_in_one_line(with_bugs: bool) -> Iterator[None]:
             raise
         bug = f"this is a bug: {type(error).__name__}: {error}; run again with --debug to see where"
         exit_with_message(message or bug)
-
-
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's main function; a wrong input ends in one line, a bug in its traceback, which DVC's log then has.
-
-    A request to terminate ends it as Ctrl-C does, so that nothing is left half-written or marked as running.
-    """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with end_in_one_line(with_bugs=False):
-            _check_room()
-            main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(128 + signal.SIGINT) from None
-
-
-def _check_room() -> None:
-    """Raise InputError if no temporary file can be written: libraries would tell of it in long tracebacks."""
-    try:
-        tempfile.gettempdir()
-    except FileNotFoundError as error:
-        raise InputError(f"{error.strerror}: make room there, or set TMPDIR to a folder that has some") from None
 
 
 def _describe(error: Exception) -> str | None:

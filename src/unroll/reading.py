@@ -14,6 +14,7 @@ from unroll.errors import InputError
 MOST_TIMES_LARGER = 100
 ALWAYS_ALLOWED = 2**26
 MOST_BYTES = 2**36
+GZIP = b"\x1f\x8b"  # what a gzip file begins with (RFC 1952)
 
 
 @contextmanager
@@ -48,15 +49,21 @@ def check_unpacked(path: Path, size: int, limit: int) -> None:
 def open_unpacked(path: Path, limit: int | None = None) -> Iterator[BinaryIO]:
     """Open a file, and unpack it as it is read where its name ends in .gz.
 
-    limit: how many bytes it may unpack to, by default `limit_unpacked`; whoever reads more gets an InputError.
+    limit: how many bytes it may unpack to, by default `limit_unpacked`; whoever reads more gets an InputError, as does
+    whoever opens what is packed more often than its name says.
     """
     if path.suffix.lower() != ".gz":
         with path.open("rb") as file:
+            if file.peek(2)[:2] == GZIP:
+                raise InputError(f"{path} is a gzip file: expected its name to end in .gz")
             yield file
         return
     most = limit_unpacked(path) if limit is None else limit
     with gzip.open(path, "rb") as packed:
-        yield io.BufferedReader(Bounded(packed, most, _complain(path, most)), 2**16)
+        file = io.BufferedReader(Bounded(packed, most, _complain(path, most)), 2**16)
+        if file.peek(2)[:2] == GZIP:
+            raise InputError(f"{path} is packed with gzip twice: unpack it once")
+        yield file
 
 
 class Bounded(io.RawIOBase):

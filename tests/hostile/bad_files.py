@@ -117,6 +117,10 @@ def plain_table(path: Path) -> None:
     path.write_bytes(TABLE)
 
 
+def gzip_of_table(path: Path) -> None:
+    path.write_bytes(gzip.compress(TABLE))
+
+
 def gzip_of_gzip(path: Path) -> None:
     path.write_bytes(gzip.compress(gzip.compress(TABLE)))
 

@@ -22,7 +22,7 @@ def test_a_request_to_stop_ends_a_stage_in_one_line(name: str) -> None:
     # Where the tests run in the background, the shell has them ignore Ctrl-C; a stage that a person runs does not.
     listen = "signal.signal(signal.SIGINT, signal.default_int_handler)"
     stop = f"lambda: os.kill(os.getpid(), signal.{name})"
-    command = f"import os, signal; {listen}; from unroll.errors import run_stage; run_stage({stop})"
+    command = f"import os, signal; {listen}; from unroll.processes import run_stage; run_stage({stop})"
     result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
 
@@ -62,7 +62,8 @@ def test_what_is_left_of_an_address(text: str, hidden: str) -> None:
 
 def run_failing_stage(error: str, **environment: str) -> tuple[int, list[str]]:
     """Run a stage that raises an error; return its exit code and what it says."""
-    command = f"from unroll.errors import InputError, run_stage\ndef main(): raise {error}\nrun_stage(main)"
+    imports = "from unroll.errors import InputError\nfrom unroll.processes import run_stage"
+    command = f"{imports}\ndef main(): raise {error}\nrun_stage(main)"
     variables = os.environ | {DEBUG: ""} | environment
     result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, env=variables)
     return result.returncode, result.stderr.splitlines()

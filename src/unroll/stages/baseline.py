@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from unroll.baseline import fit_baseline
 from unroll.baseline_run import log_baseline
-from unroll.errors import run_stage
 from unroll.files import replace_when_done, write_json
+from unroll.processes import run_stage
 from unroll.scores import compute_class_scores, compute_scores
 from unroll.store import connect
 from unroll.text_params import read_text_params

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from unroll.datasets import list_sources
-from unroll.errors import run_stage
 from unroll.fetching import check_content, fetch, refuse_html
 from unroll.files import find_root, replace_when_done, write_json
+from unroll.processes import run_stage
 from unroll.text_params import read_text_params
 
 RAW = Path("data/raw")

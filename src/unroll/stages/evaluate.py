@@ -12,13 +12,14 @@ from unroll.checkpoint import load_config, load_labels
 from unroll.checksums import TEXT_PARTS, check_parts
 from unroll.class_plots import draw_confusions, draw_precision_recall, draw_reliability
 from unroll.devices import choose_device, make_repeatable
-from unroll.errors import InputError, run_stage
+from unroll.errors import InputError
 from unroll.files import read_json, write_json
 from unroll.linking import Evaluation, log_evaluation
 from unroll.metric_names import name_scores
 from unroll.model import load_model
 from unroll.outputs import compute_probabilities
 from unroll.plots import draw_learning_curves
+from unroll.processes import run_stage
 from unroll.score_tables import tabulate_classes, tabulate_predictions, write_table
 from unroll.scores import compute_class_scores, compute_reliability, compute_scores, count_confusions
 from unroll.store import connect

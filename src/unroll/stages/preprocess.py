@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from unroll.datasets import Layout, choose_layout, read_rows
-from unroll.errors import InputError, make_printable, run_stage
+from unroll.errors import InputError, make_printable
 from unroll.files import open_scratch, read_json, write_json
+from unroll.processes import run_stage
 from unroll.tables import copy_rows
 from unroll.text import Cleaning
 from unroll.text_columns import clean_texts

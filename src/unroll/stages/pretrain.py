@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from unroll.errors import run_stage
 from unroll.fetching import fetch_cached
 from unroll.files import find_root, open_scratch, write_json
 from unroll.portable import fix_dispatch
+from unroll.processes import run_stage
 from unroll.tables import read_batches
 from unroll.text_params import PretrainParams, TextParams, read_text_params
 from unroll.tokens import PADDING_ID, UNKNOWN_ID

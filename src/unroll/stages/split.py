@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from unroll.errors import InputError, run_stage
+from unroll.errors import InputError
+from unroll.processes import run_stage
 from unroll.tables import copy_rows, read_batches
 from unroll.text_params import SplitParams, read_text_params
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from unroll.errors import run_stage
 from unroll.files import replace_when_done, write_json
+from unroll.processes import run_stage
 from unroll.tables import read_batches
 from unroll.text_params import read_text_params
 from unroll.token_columns import ColumnEncoder, make_column_encoder

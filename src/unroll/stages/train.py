@@ -9,11 +9,11 @@ from unroll.calibration import fit_temperature
 from unroll.checkpoint import ModelConfig, load_labels
 from unroll.checksums import TEXT_PARTS, write_checksums
 from unroll.devices import check_precision, choose_device, make_repeatable
-from unroll.errors import run_stage
 from unroll.files import find_root, read_json, write_json
 from unroll.model import SequenceClassifier, drop_words
 from unroll.objectives import Classification, weigh_classes
 from unroll.outputs import count_parameters
+from unroll.processes import run_stage
 from unroll.resuming import FOLDER, Checkpoints, identify_training
 from unroll.symptoms import find_symptoms
 from unroll.text_params import ArchitectureParams, TextParams, read_text_params

@@ -10,10 +10,10 @@ from torch import Tensor
 from unroll.calibration import fit_temperature
 from unroll.checksums import SEQUENCE_PARTS, write_checksums
 from unroll.devices import check_precision, choose_device, make_repeatable
-from unroll.errors import run_stage
 from unroll.files import find_root, write_json
 from unroll.objectives import Classification, Regression
 from unroll.outputs import count_parameters
+from unroll.processes import run_stage
 from unroll.progress import Epoch
 from unroll.resuming import FOLDER, Checkpoints, identify_training
 from unroll.sequence_model import SequenceConfig, SequenceModel, check_directions

@@ -6,11 +6,11 @@ import pandas as pd
 import torch
 
 from unroll.devices import make_repeatable
-from unroll.errors import run_stage
 from unroll.files import read_json, write_json
 from unroll.linking import log_scores
 from unroll.outputs import compute_outputs
 from unroll.plots import draw_learning_curves
+from unroll.processes import run_stage
 from unroll.score_tables import write_table
 from unroll.sequence_model import load_sequence_model
 from unroll.sequence_params import read_sequence_params

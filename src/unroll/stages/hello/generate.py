@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unroll.errors import run_stage
 from unroll.files import write_json
+from unroll.processes import run_stage
 from unroll.sequence_params import read_sequence_params
 from unroll.sequences import NAMES, Sequences, save_sequences
 

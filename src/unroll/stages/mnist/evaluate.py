@@ -7,12 +7,12 @@ import pandas as pd
 
 from unroll.class_plots import draw_confusions
 from unroll.devices import choose_device, make_repeatable
-from unroll.errors import run_stage
 from unroll.files import read_json, write_json
 from unroll.linking import Evaluation, log_evaluation
 from unroll.metric_names import name_scores
 from unroll.outputs import compute_probabilities
 from unroll.plots import draw_learning_curves
+from unroll.processes import run_stage
 from unroll.score_tables import tabulate_classes, tabulate_predictions, write_table
 from unroll.scores import compute_class_scores, compute_scores, count_confusions
 from unroll.sequence_model import load_sequence_model

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from unroll.errors import InputError, run_stage
+from unroll.errors import InputError
 from unroll.files import write_json
 from unroll.idx import read_idx
 from unroll.pictures import LEVELS
+from unroll.processes import run_stage
 from unroll.sequence_params import PictureData, read_sequence_params
 from unroll.sequences import NAMES, Sequences, save_sequences
 

@@ -7,10 +7,10 @@ import pandas as pd
 import torch
 
 from unroll.devices import make_repeatable
-from unroll.errors import run_stage
 from unroll.files import write_json
 from unroll.linking import log_scores
 from unroll.outputs import compute_outputs, resume_outputs
+from unroll.processes import run_stage
 from unroll.sequence_model import load_sequence_model
 from unroll.sequence_params import read_sequence_params
 from unroll.sequence_plots import draw_fits, save_figure

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unroll.errors import run_stage
+from unroll.processes import run_stage
 from unroll.sequence_params import Sin2CosData, read_sequence_params
 from unroll.sequences import NAMES, Sequences, save_sequences
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor
 
-from unroll.errors import run_stage
 from unroll.files import replace_when_done
+from unroll.processes import run_stage
 from unroll.progress import Epoch
 from unroll.sequence_params import read_sequence_params
 from unroll.stages.train_sequences import train_sequences

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unroll.errors import run_stage
+from unroll.processes import run_stage
 from unroll.sequence_params import SineData, read_sequence_params
 from unroll.sequences import NAMES, Sequences, save_sequences
 from unroll.waves import draw_phases, make_waves, observe

@@ -1,0 +1,15 @@
+"""What a process spares itself."""
+
+import subprocess
+import sys
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_a_stage_does_not_look_through_all_that_it_imported_when_it_ends() -> None:
+    # Registered before, so it runs after what a stage registers.
+    tell = "atexit.register(lambda: print(gc.get_freeze_count() > 1000, gc.get_threshold()[0]))"
+    run = "from unroll.processes import run_stage; run_stage(lambda: None)"
+    assert run_python(f"import atexit, gc; {tell}; {run}") == "True 50000\n"
