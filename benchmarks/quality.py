@@ -15,6 +15,7 @@ from benchmarks.epochs import make_config
 from benchmarks.headlines import Headlines, limit_rows, prepare_headlines, run
 from benchmarks.measure import Section, at_most, time_children
 from unroll.devices import make_repeatable
+from unroll.embedding import limit_embedding
 from unroll.macro_f1 import compute_macro_f1
 from unroll.model import SequenceClassifier
 from unroll.progress import Epoch
@@ -90,6 +91,7 @@ def train_ours(headlines: Headlines, vectors: np.ndarray, goal: float) -> list[S
     model = SequenceClassifier(make_config(headlines))
     if len(vectors):
         model.start_from(vectors)
+    model.embedding = limit_embedding(model.embedding, headlines.train.tokens.ids)
     embedding_rate = params.embedding_rate if len(vectors) else 1.0
     scores: list[Score] = []
     started = time.process_time()

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel
 
+from unroll.averaging import MovingAverage
 from unroll.gradients import Gradients
 from unroll.params import TrainParams
 
@@ -55,7 +55,7 @@ class Progress:
     """A training under way. Each epoch changes all of it; weights: a copy of the best epoch's, on the CPU."""
 
     model: nn.Module
-    average: AveragedModel | None
+    average: MovingAverage | None
     optimizer: torch.optim.Optimizer
     scheduler: ReduceLROnPlateau
     history: list[Epoch] = field(default_factory=list)

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from unroll.averaging import MovingAverage
 from unroll.batches import Batch, Examples, iterate_batches, make_batch
+from unroll.embedding import PartialEmbedding
 from unroll.encoder import State
 from unroll.errors import InputError
 from unroll.gradients import Gradients, measure_gradients
@@ -71,7 +72,7 @@ def train_model(
     """
     optimizer = torch.optim.Adam(_group_parameters(model, params.learning_rate, options.embedding_rate), fused=True)
     scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience)
-    average = AveragedModel(model, multi_avg_fn=_make_average(params.weight_average)) if params.weight_average else None
+    average = MovingAverage(model, params.weight_average) if params.weight_average else None
     progress = Progress(model, average, optimizer, scheduler)
     if checkpoints and checkpoints.load(progress):
         progress.resumed_after = len(progress.history)
@@ -172,7 +173,7 @@ def _take_steps(
         norms.append(clip_grad_norm_(model.parameters(), params.clip_norm))
         optimizer.step()
         if progress.average:
-            progress.average.update_parameters(model)
+            progress.average.update(model)
         losses.append(loss.detach())
         total_loss += losses[-1] * len(batch.rows)
         bar.update(len(batch.rows))
@@ -219,18 +220,8 @@ def _measure_gradients(model: nn.Module, train: Examples, params: TrainParams, o
     return measure_gradients(model, there, objective)
 
 
-def _make_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
-    """Return an exponential moving average that forgets faster at first, so that the random start does not linger."""
-
-    def average(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
-        present_decay = min(decay, (1 + int(updates)) / (10 + int(updates)))
-        get_ema_multi_avg_fn(present_decay)(averaged, current, updates)
-
-    return average
-
-
 def _find_embeddings(model: nn.Module) -> list[nn.Parameter]:
-    return [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
+    return [module.weight for module in model.modules() if isinstance(module, nn.Embedding | PartialEmbedding)]
 
 
 def _group_parameters(model: nn.Module, learning_rate: float, embedding_rate: float) -> list[dict[str, Any]]:

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 from safetensors.torch import save
+from torch import Tensor
 
 from unroll.files import replace_when_done
 from unroll.progress import Training
 
 
-def save_weights(training: Training, path: Path) -> None:
-    """Write the best epoch's weights as models/model.safetensors."""
-    content = save(training.weights)
+def save_weights(weights: dict[str, Tensor], path: Path) -> None:
+    """Write weights as models/model.safetensors."""
+    content = save(weights)
     with replace_when_done(path) as temporary:
         temporary.write_bytes(content)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from builders import make_config
+from unroll.embedding import limit_embedding
 from unroll.model import SequenceClassifier, drop_words
 from unroll.progress import Epoch, Training
 from unroll.resuming import KEPT, Checkpoints, identify_training
@@ -44,7 +45,7 @@ def read_params(**changes: object) -> TextParams:
 def train(folder: Path, recipe: dict[str, Any], stop_at: int | None = None) -> tuple[Training, list[Epoch]]:
     """Train, with everything newly made as in another process; stop after so many steps."""
     names = ("cell", "layers", "dropout", "embedding_dropout")
-    config = make_config(vocabulary_size=40, **{name: recipe[name] for name in names if name in recipe})
+    config = make_config(vocabulary_size=60, **{name: recipe[name] for name in names if name in recipe})
     params = read_params(
         **{name: value for name, value in recipe.items() if name in type(read_params().train).model_fields}
     )
@@ -58,6 +59,7 @@ def train(folder: Path, recipe: dict[str, Any], stop_at: int | None = None) -> t
         return drop_words(ids, 0.1)
 
     examples, val = make_tokens(100, 1), make_tokens(50, 2)
+    model.embedding = limit_embedding(model.embedding, examples.ids)
     options = Options(augment, params.train.embedding_rate, recipe.get("frozen_epochs", 0))
     checkpoints = Checkpoints(folder, identify_training(params, model, examples, val))
     training = train_model(

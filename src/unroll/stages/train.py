@@ -9,6 +9,7 @@ from unroll.calibration import fit_temperature
 from unroll.checkpoint import ModelConfig, load_labels
 from unroll.checksums import TEXT_PARTS, write_checksums
 from unroll.devices import check_precision, choose_device, make_repeatable
+from unroll.embedding import join_embedding, limit_embedding
 from unroll.files import find_root, read_json, write_json
 from unroll.model import SequenceClassifier, drop_words
 from unroll.objectives import Classification, weigh_classes
@@ -46,6 +47,7 @@ def main() -> None:
     vectors = load_vectors(VECTORS)
     if len(vectors):
         model.start_from(vectors)
+    model.embedding = limit_embedding(model.embedding, train.ids)
     model.to(device)
     objective = Classification(weigh_classes(train.labels, config.classes) if params.train.class_weights else None)
     options = choose_options(params, pretrained=len(vectors) > 0)
@@ -55,7 +57,7 @@ def main() -> None:
         training = train_model(
             model, train, val, params.train, objective, lambda epoch, _: run.log_epoch(epoch), options, checkpoints
         )
-        save_weights(training, MODELS / "model.safetensors")
+        save_weights(join_embedding(training.weights), MODELS / "model.safetensors")
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.labels)
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
         write_checksums(MODELS, TEXT_PARTS)

@@ -56,7 +56,7 @@ def train_sequences(
             note(epoch, outputs)
 
         training = train_model(model, train, val, params.train, objective, on_epoch, options, checkpoints)
-        save_weights(training, MODELS / "model.safetensors")
+        save_weights(training.weights, MODELS / "model.safetensors")
         scaled = is_classifier and config.pooling != "none"
         temperature = fit_temperature(training.val_outputs.double().numpy(), val.targets) if scaled else 1.0
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
