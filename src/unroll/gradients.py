@@ -1,9 +1,10 @@
-"""How large gradients are: by layer, and by the time step that they have come back to."""
+"""How large gradients are, by layer and by the time step that they have come back to; and how large they may be."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from unroll.batches import Batch
 from unroll.objectives import Objective
@@ -50,3 +51,15 @@ def measure_gradients(model: nn.Module, batch: Batch, objective: Objective) -> G
     reached = (torch.arange(norms.shape[1]) < lengths[:, None]).sum(dim=0)
     layers = {name: norm.norm().item() for name, norm in zip(weights, gradients[:-1], strict=True)}
     return Gradients(layers, (norms.sum(dim=0).cpu() / reached).tolist())
+
+
+def clip_gradients(model: nn.Module, limit: float) -> Tensor:
+    """Scale the gradients down to a norm of at most `limit` (Pascanu et al. 2013); return their norm before, a scalar.
+
+    PyTorch's `clip_grad_norm_` goes over the gradients a second time also where it multiplies them by 1.
+    """
+    weights = [weight for weight in model.parameters() if weight.grad is not None]
+    norm = get_total_norm([weight.grad for weight in weights])
+    if norm.is_cuda or norm > limit:  # to look at a GPU's norm would make it wait
+        clip_grads_with_norm_(weights, limit, norm)
+    return norm

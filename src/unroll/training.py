@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
@@ -19,7 +18,7 @@ from unroll.batches import Batch, Examples, iterate_batches, make_batch
 from unroll.embedding import PartialEmbedding
 from unroll.encoder import State
 from unroll.errors import InputError
-from unroll.gradients import Gradients, measure_gradients
+from unroll.gradients import Gradients, clip_gradients, measure_gradients
 from unroll.objectives import Classification, Objective
 from unroll.outputs import compute_outputs, resume_outputs
 from unroll.params import TrainParams
@@ -170,7 +169,7 @@ def _take_steps(
             loss = objective.compute_loss(outputs, batch.targets)
         optimizer.zero_grad()
         loss.backward()
-        norms.append(clip_grad_norm_(model.parameters(), params.clip_norm))
+        norms.append(clip_gradients(model, params.clip_norm))
         optimizer.step()
         if progress.average:
             progress.average.update(model)

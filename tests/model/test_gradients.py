@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import clip_grad_norm_
 
 from builders import make_config
 from unroll.batches import make_batch
-from unroll.gradients import measure_gradients
+from unroll.gradients import clip_gradients, measure_gradients
 from unroll.model import SequenceClassifier
 from unroll.objectives import Classification
 from unroll.tokens import Tokens
@@ -72,3 +73,29 @@ def test_frozen_embeddings_have_none() -> None:
     found = measure_gradients(model, make_batch(make_texts(LENGTHS), np.arange(4)), Classification())
     assert "embedding.weight" not in found.layers
     assert all(step > 0 for step in found.steps)
+
+
+@pytest.mark.parametrize("limit", [0.01, 0.999, 1.001, 100])
+def test_gradients_are_clipped_as_by_pytorch(limit: float) -> None:
+    gradients = []
+    for clip in (clip_gradients, lambda model, limit: clip_grad_norm_(model.parameters(), limit)):
+        model = make_model()
+        model.embedding.weight.requires_grad_(False)
+        torch.manual_seed(1)
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        start = [torch.randn_like(weight) for weight in weights]
+        norm = torch.cat([gradient.flatten() for gradient in start]).norm()
+        for weight, gradient in zip(weights, start, strict=True):
+            weight.grad = gradient / norm
+        assert clip(model, limit).item() == pytest.approx(1)
+        gradients.append([weight.grad for weight in weights])
+    assert all(map(torch.equal, *gradients))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_gradients_that_are_no_numbers_stay_so(value: float) -> None:
+    model = torch.nn.Linear(2, 1)
+    for weight in model.parameters():
+        weight.grad = torch.full_like(weight, value)
+    assert not clip_gradients(model, 1.0).isfinite()
+    assert all(weight.grad.isnan().all() for weight in model.parameters())
