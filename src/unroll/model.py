@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unroll.checkpoint import ModelConfig, load_weights
+from unroll.dropout import Dropout
 from unroll.encoder import Pooling, RecurrentEncoder
 from unroll.tokens import PADDING_ID, UNKNOWN_ID
 
@@ -19,10 +20,10 @@ class SequenceClassifier(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size, padding_idx=PADDING_ID)
-        self.embedding_dropout = nn.Dropout(config.embedding_dropout)
+        self.embedding_dropout = Dropout(config.embedding_dropout)
         self.encoder = RecurrentEncoder(config.embedding_size, config)
         self.pooling = Pooling(config.pooling, self.encoder.output_size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(self.encoder.output_size, config.outputs)
         self._initialize()
 

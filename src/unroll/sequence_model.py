@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unroll.checksums import SEQUENCE_PARTS, check_parts
+from unroll.dropout import Dropout
 from unroll.encoder import Pooling, RecurrentEncoder, State
 from unroll.errors import InputError
 from unroll.files import read_json
@@ -33,7 +34,7 @@ class SequenceModel(nn.Module):
         self.encoder = RecurrentEncoder(config.input_size, config, config.unrolled)
         size = self.encoder.output_size
         self.pooling = None if config.pooling == "none" else Pooling(config.pooling, size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(size, config.outputs)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
