@@ -42,6 +42,7 @@ class Sizes:
     pretrain: bool
     growth_rows: list[int]
     rounds: int
+    pipeline_rounds: int
     command_rounds: int
 
 
@@ -64,6 +65,7 @@ FULL = Sizes(
     pretrain=True,
     growth_rows=[10_000, 100_000, 1_000_000],
     rounds=3,
+    pipeline_rounds=3,
     command_rounds=10,
 )
 QUICK = Sizes(
@@ -75,6 +77,7 @@ QUICK = Sizes(
     pretrain=False,
     growth_rows=[10_000, 30_000],
     rounds=2,
+    pipeline_rounds=1,
     command_rounds=3,
 )
 
@@ -136,7 +139,12 @@ def list_measures(headlines: Headlines, file: Path | None, folder: Path, sizes: 
         Measure("quality", measure_quality, (headlines, *sizes.quality_rows, file, pretraining), describe_quality),
         Measure("inference", measure_inference, (headlines, sizes.inference_rows, rounds), describe_inference),
         Measure("growth", measure_growth, (sizes.growth_rows,), describe_growth),
-        Measure("commands", measure_commands, (folder / "commands", sizes.command_rounds), describe_commands),
+        Measure(
+            "commands",
+            measure_commands,
+            (folder / "commands", sizes.pipeline_rounds, sizes.command_rounds),
+            describe_commands,
+        ),
     ]
 
 
