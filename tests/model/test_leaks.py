@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from safetensors.numpy import load_file
 
 from unroll.stages import baseline, preprocess, pretrain, split, tokenize, train
+from unroll.tokens import PADDING_ID, UNKNOWN_ID
+from unroll.vocabulary import list_tokens, load_tokenizer
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 CHANGES = {
@@ -134,3 +138,19 @@ def test_other_training_rows_teach_something_else(prepare) -> None:
     run(*ALL)
     changed = {name for name, content in read_files(*LEARNED).items() if content != learned[name]}
     assert changed == set(LEARNED) - {"models/labels.json"}
+
+
+def test_of_the_vectors_those_of_training_words_alone_are_trained(prepare) -> None:
+    prepare(epochs=1)
+    # Each context once: those that validation rows have, too, are withheld.
+    write_raw("train", [(text, label, f"lead of row {row}") for row, (text, label, _) in enumerate(TRAIN_ROWS)])
+    run(*ALL)
+    met = set(np.load("data/tokens/train.ids.npy").tolist()) | {PADDING_ID, UNKNOWN_ID}
+    weights, start = load_file(WEIGHTS), np.load("data/vectors.npy")
+    embedding = weights["embedding.weight"]
+    others = sorted(set(range(len(embedding))) - met)
+    names = list_tokens(load_tokenizer(Path("models/tokenizer.json")))
+    assert {"lead", "of", "row"} < {names[number] for number in others}
+    assert (embedding[others] == start[others]).all() and (embedding[2:] != start[2:]).any()
+    trained = sum(weight.size for weight in weights.values()) - embedding[others].size
+    assert json.loads(Path("metrics/train.json").read_text())["parameters"] == trained
