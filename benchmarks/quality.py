@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks import textbook
@@ -96,7 +95,7 @@ def train_ours(headlines: Headlines, vectors: np.ndarray, goal: float) -> list[S
     scores: list[Score] = []
     started = time.process_time()
 
-    def note(epoch: Epoch, _: Tensor) -> None:
+    def note(epoch: Epoch) -> None:
         scores.append(Score(time.process_time() - started, epoch.val_scores["macro_f1"]))
         if epoch.val_scores["macro_f1"] >= goal:
             raise ReachedGoal

@@ -45,21 +45,30 @@ class Training:
     history: list[Epoch]
     best: Epoch
     weights: dict[str, Tensor]
-    val_outputs: Tensor  # [rows, …] float32, of the best epoch
+    val_outputs: dict[int, Tensor]  # [rows, …] float32, by epoch: of the best, or of all if all were to be kept
     seconds: float
     resumed_after: int = 0  # the epoch after which an interruption was overcome; the last one's, if several
+
+    @property
+    def best_outputs(self) -> Tensor:
+        """The outputs for the validation examples in the best epoch, `[rows, …]` float32."""
+        return self.val_outputs[self.best.epoch]
 
 
 @dataclass
 class Progress:
-    """A training under way. Each epoch changes all of it; weights: a copy of the best epoch's, on the CPU."""
+    """A training under way. Each epoch changes all of it; weights: a copy of the best epoch's, on the CPU.
+
+    val_outputs: as in `Training`. Those of many rows and classes are large, so most trainings keep the best alone.
+    """
 
     model: nn.Module
     average: MovingAverage | None
     optimizer: torch.optim.Optimizer
     scheduler: ReduceLROnPlateau
+    keep_outputs: bool = False  # of every epoch
     history: list[Epoch] = field(default_factory=list)
-    val_outputs: list[Tensor] = field(default_factory=list)  # of each epoch, [rows, …] float32
+    val_outputs: dict[int, Tensor] = field(default_factory=dict)
     weights: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
     resumed_after: int = 0
@@ -82,15 +91,17 @@ class Progress:
     def add(self, epoch: Epoch, val_outputs: Tensor, seconds: float) -> None:
         """Take in an epoch that is done; keep the weights if it is the best."""
         self.history.append(epoch)
-        self.val_outputs.append(val_outputs)
         self.seconds += seconds
         self.scheduler.step(epoch.val_loss)
-        if self.best is epoch:
+        is_best = self.best is epoch
+        if is_best and not self.keep_outputs:
+            self.val_outputs.clear()
+        if is_best or self.keep_outputs:
+            self.val_outputs[epoch.epoch] = val_outputs
+        if is_best:
             # Copies: a reference to the model's own weights would go on changing with them.
             self.weights = {name: value.detach().cpu().clone() for name, value in self.validated.state_dict().items()}
 
     def finish(self) -> Training:
         """Return the training, which is over."""
-        best = self.best
-        outputs = self.val_outputs[best.epoch - 1]
-        return Training(self.history, best, self.weights, outputs, self.seconds, self.resumed_after)
+        return Training(self.history, self.best, self.weights, self.val_outputs, self.seconds, self.resumed_after)

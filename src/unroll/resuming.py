@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from unroll.batches import Examples
-from unroll.files import replace_when_done
+from unroll.files import compute_hash, replace_when_done
 from unroll.gradients import Gradients
 from unroll.params import PipelineParams
 from unroll.progress import Epoch, Progress
@@ -84,15 +85,15 @@ def identify_training(params: PipelineParams, model: nn.Module, train: Examples,
         "examples": [train.digest(), val.digest()],
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
-        "versions": [sys.version, torch.__version__],
+        "versions": [sys.version, torch.__version__, np.__version__],
     }
     checksum = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     checksum.update(torch.get_rng_state().numpy())
     for name, weight in model.state_dict().items():
         checksum.update(name.encode())
         checksum.update(weight.detach().cpu().numpy())
-    for path in _list_code():
-        checksum.update(path.read_bytes())
+    for name, path in sorted(_list_code().items()):
+        checksum.update(f"{name} {compute_hash(path, 'sha256')}".encode())
     return checksum.hexdigest()[:32]
 
 
@@ -110,7 +111,7 @@ def capture(progress: Progress) -> dict[str, Tensor]:
         tensors |= _prefix("average", progress.average.state_dict())
     for number, state in optimizer["state"].items():
         tensors |= _prefix(f"optimizer.{number}", state)
-    tensors |= _prefix("val_outputs", dict(enumerate(progress.val_outputs)))
+    tensors |= _prefix("val_outputs", progress.val_outputs)
     tensors["random.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
@@ -134,18 +135,21 @@ def restore(progress: Progress, tensors: dict[str, Tensor]) -> None:
         number, _, part = name.partition(".")
         state.setdefault(int(number), {})[part] = tensor
     progress.optimizer.load_state_dict({"state": state, "param_groups": facts["groups"]})
-    outputs = _select("val_outputs", tensors)
-    progress.val_outputs = [outputs[str(number)] for number in range(len(outputs))]
+    progress.val_outputs = {int(epoch): outputs for epoch, outputs in _select("val_outputs", tensors).items()}
     torch.set_rng_state(tensors["random.cpu"])
     if "random.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random.cuda"])
 
 
-def _list_code() -> list[Path]:
-    """Return the files of this package's modules that the process has imported."""
+def _list_code() -> dict[str, Path]:
+    """Return the files of this package's modules that the process has imported, by the names of the modules.
+
+    The stage is one of them: it runs as `__main__`, but its specification knows its name.
+    """
     package = __name__.split(".")[0]
-    modules = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == package]
-    return [Path(module.__file__) for module in modules if getattr(module, "__file__", None)]
+    modules = [module for module in list(sys.modules.values()) if getattr(module, "__spec__", None)]
+    own = [module for module in modules if module.__spec__.name.split(".")[0] == package]
+    return {module.__spec__.name: Path(module.__file__) for module in own if module.__file__}
 
 
 def _read_epoch(values: dict[str, Any]) -> Epoch:

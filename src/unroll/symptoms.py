@@ -17,8 +17,8 @@ def find_symptoms(training: Training, targets: np.ndarray, patience: int, class_
     """
     found = check_movement(training.history, patience)
     if targets.dtype == np.int64:
-        return found + check_classes(training.val_outputs, targets, class_names)
-    return found + check_values(training.val_outputs, targets)
+        return found + check_classes(training.best_outputs, targets, class_names)
+    return found + check_values(training.best_outputs, targets)
 
 
 def check_movement(history: list[Epoch], patience: int) -> list[str]:

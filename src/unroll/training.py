@@ -37,13 +37,14 @@ class Options:
     have; frozen_epochs: how many epochs they are not trained in. carry_state: examples follow each other in time, the
     validation's after the training's, and are read in their order, each from the state that the one before it left.
     That state is detached: no gradient goes back beyond an example (truncated backpropagation through time, Williams &
-    Peng 1990).
+    Peng 1990). keep_outputs: keep those for the validation examples of every epoch, not of the best alone.
     """
 
     augment: Callable[[Tensor], Tensor] = field(default=lambda inputs: inputs)
     embedding_rate: float = 1.0
     frozen_epochs: float = 0
     carry_state: bool = False
+    keep_outputs: bool = False
 
 
 UNWEIGHTED, PLAIN = Classification(), Options()
@@ -55,16 +56,16 @@ def train_model(
     val: Examples,
     params: TrainParams,
     objective: Objective = UNWEIGHTED,
-    on_epoch: Callable[[Epoch, Tensor], None] = lambda epoch, val_outputs: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     options: Options = PLAIN,
     checkpoints: Checkpoints | None = None,
 ) -> Training:
     """Train with Adam until the validation loss has not fallen for `params.patience` epochs.
 
     The model that is validated, and returned, is the moving average of the weights if `params.weight_average` is
-    not 0. `on_epoch` is called after every epoch, with the outputs for the validation examples. The caller seeds
-    PyTorch; the order of the batches depends on `params.seed` and the epoch alone. With `checkpoints`, a training that
-    was interrupted goes on after its last whole epoch and ends with the same bits; `on_epoch` gets all epochs.
+    not 0. `on_epoch` is called after every epoch. The caller seeds PyTorch; the order of the batches depends on
+    `params.seed` and the epoch alone. With `checkpoints`, a training that was interrupted goes on after its last whole
+    epoch and ends with the same bits; `on_epoch` gets all epochs.
 
     Raises:
         InputError: the loss is no longer a finite number.
@@ -72,19 +73,19 @@ def train_model(
     optimizer = torch.optim.Adam(_group_parameters(model, params.learning_rate, options.embedding_rate), fused=True)
     scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience)
     average = MovingAverage(model, params.weight_average) if params.weight_average else None
-    progress = Progress(model, average, optimizer, scheduler)
+    progress = Progress(model, average, optimizer, scheduler, options.keep_outputs)
     if checkpoints and checkpoints.load(progress):
         progress.resumed_after = len(progress.history)
         print(f"train: goes on after epoch {progress.resumed_after}, where it was interrupted")
-        for epoch, outputs in zip(progress.history, progress.val_outputs, strict=True):
-            on_epoch(epoch, outputs)
+        for epoch in progress.history:
+            on_epoch(epoch)
     while not progress.is_over(params):
         started = time.perf_counter()
         epoch, outputs = _run_epoch(progress, train, val, params, objective, options)
         progress.add(epoch, outputs, time.perf_counter() - started)
         if checkpoints:
             checkpoints = _try_to_save(checkpoints, progress)
-        on_epoch(epoch, outputs)
+        on_epoch(epoch)
     return progress.finish()
 
 

@@ -1,6 +1,9 @@
 """An interrupted training goes on as if nothing had happened, and only with what is its own."""
 
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -67,7 +70,7 @@ def train(folder: Path, recipe: dict[str, Any], stop_at: int | None = None) -> t
         examples,
         val,
         params.train,
-        on_epoch=lambda e, _: seen.append(e),
+        on_epoch=seen.append,
         options=options,
         checkpoints=checkpoints,
     )
@@ -82,7 +85,7 @@ def check_same(first: Training, second: Training) -> None:
     assert forget_speed(first.history) == forget_speed(second.history)
     assert first.weights.keys() == second.weights.keys()
     assert all(torch.equal(weight, second.weights[name]) for name, weight in first.weights.items())
-    assert torch.equal(first.val_outputs, second.val_outputs)
+    assert torch.equal(first.best_outputs, second.best_outputs)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe["cell"])
@@ -170,6 +173,19 @@ def test_other_examples_weights_and_code_make_another_key(tmp_path: Path, monkey
     (tmp_path / "training.py").write_text("changed")
     monkeypatch.setattr("unroll.training.__file__", str(tmp_path / "training.py"))
     assert len(keys | {identify(params)}) == 5
+
+
+def test_a_stage_is_code_too_though_it_runs_under_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m unroll.stages.train` calls that module `__main__`."""
+    stage = ModuleType("__main__")
+    stage.__spec__ = ModuleSpec("unroll.stages.train", None)
+    stage.__file__ = str(tmp_path / "train.py")
+    (tmp_path / "train.py").write_text("as it was")
+    monkeypatch.setitem(sys.modules, "__main__", stage)
+    before = identify(read_params())
+    assert identify(read_params()) == before
+    (tmp_path / "train.py").write_text("changed")
+    assert identify(read_params()) != before
 
 
 def test_what_nobody_goes_on_with_is_removed(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_hello_is_learned_within_20_epochs_by_layer_and_by_loop() -> None:
         histories = []
         for unrolled in (False, True):
             training, words = learn_hello(seed, unrolled)
-            predicted = training.val_outputs.argmax(dim=2).numpy()
+            predicted = training.best_outputs.argmax(dim=2).numpy()
             learned[unrolled] += bool((predicted == words.targets).all())
             histories.append([epoch.train_loss for epoch in training.history])
         assert histories[0] == pytest.approx(histories[1], abs=1e-6)

@@ -130,6 +130,7 @@ def test_a_killed_training_goes_on_in_a_run_of_its_own(quick: Workspace, tmp_pat
     locked = workspace.run("dvc", "repro", "--single-item", "train", check=False)
     assert "Unable to read RWLock-file '.dvc/tmp/rwlock'" in locked.stdout
     mend_locks(workspace)
+    changed = workspace.copy_to(tmp_path / "changed")
     output = workspace.run("dvc", "repro", "--single-item", "train").stdout
     assert "train: goes on after epoch" in output
     assert (workspace.path / "dvc.lock").read_bytes() == (undisturbed.path / "dvc.lock").read_bytes()
@@ -145,3 +146,9 @@ def test_a_killed_training_goes_on_in_a_run_of_its_own(quick: Workspace, tmp_pat
     assert f"after epoch {finished.data.tags['resumed_after_epoch']}," in output
     curve = client.get_metric_history(finished.info.run_id, "curve/train_loss")
     assert [point.step for point in curve] == [1, 2, 3, 4, 5, 6]
+
+    # Two versions of the code, be it the stage's own, are never mixed in one training.
+    set_params(changed, "tracking", enabled=False)
+    augment = "lambda ids: drop_words(ids, params.train.word_dropout)"
+    changed.change(augment, "lambda ids: ids", "src/unroll/stages/train.py")
+    assert "goes on after epoch" not in changed.run("dvc", "repro", "--single-item", "train").stdout

@@ -54,11 +54,9 @@ def main() -> None:
     checkpoints = Checkpoints(find_root() / FOLDER, identify_training(params, model, train, val))
 
     with start_training_run(params, splits) as run:
-        training = train_model(
-            model, train, val, params.train, objective, lambda epoch, _: run.log_epoch(epoch), options, checkpoints
-        )
+        training = train_model(model, train, val, params.train, objective, run.log_epoch, options, checkpoints)
         save_weights(join_embedding(training.weights), MODELS / "model.safetensors")
-        temperature = fit_temperature(training.val_outputs.double().numpy(), val.labels)
+        temperature = fit_temperature(training.best_outputs.double().numpy(), val.labels)
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
         write_checksums(MODELS, TEXT_PARTS)
         write_history(training, METRICS / "plots" / "history.csv")

@@ -1,11 +1,9 @@
 """data/sequences/ → model.safetensors, config.json and checksums.json in models/, metrics/train.json."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from unroll.calibration import fit_temperature
 from unroll.checksums import SEQUENCE_PARTS, write_checksums
@@ -14,7 +12,7 @@ from unroll.files import find_root, write_json
 from unroll.objectives import Classification, Regression
 from unroll.outputs import count_parameters
 from unroll.processes import run_stage
-from unroll.progress import Epoch
+from unroll.progress import Training
 from unroll.resuming import FOLDER, Checkpoints, identify_training
 from unroll.sequence_model import SequenceConfig, SequenceModel, check_directions
 from unroll.sequence_params import SequenceParams, read_sequence_params
@@ -31,10 +29,8 @@ def main() -> None:
     train_sequences(read_sequence_params())
 
 
-def train_sequences(
-    params: SequenceParams, note: Callable[[Epoch, Tensor], None] = lambda epoch, outputs: None
-) -> None:
-    """Train, and write what a training leaves; `note` gets each epoch and its outputs for the validation split."""
+def train_sequences(params: SequenceParams, keep_outputs: bool = False) -> Training:
+    """Train, and write what a training leaves; return it too, with the outputs of every epoch if they are kept."""
     device = choose_device(params.train.device, params.train.portable)
     check_precision(params.train.precision, device)
     check_directions(params.model, params.carry_state)
@@ -46,19 +42,14 @@ def train_sequences(
     model = SequenceModel(config).to(device)
     is_classifier = train.targets.dtype == np.int64
     objective = Classification() if is_classifier else Regression()
-    options = Options(carry_state=params.carry_state)
+    options = Options(carry_state=params.carry_state, keep_outputs=keep_outputs)
     checkpoints = Checkpoints(find_root() / FOLDER, identify_training(params, model, train, val))
 
     with start_training_run(params, splits) as run:
-
-        def on_epoch(epoch: Epoch, outputs: Tensor) -> None:
-            run.log_epoch(epoch)
-            note(epoch, outputs)
-
-        training = train_model(model, train, val, params.train, objective, on_epoch, options, checkpoints)
+        training = train_model(model, train, val, params.train, objective, run.log_epoch, options, checkpoints)
         save_weights(training.weights, MODELS / "model.safetensors")
         scaled = is_classifier and config.pooling != "none"
-        temperature = fit_temperature(training.val_outputs.double().numpy(), val.targets) if scaled else 1.0
+        temperature = fit_temperature(training.best_outputs.double().numpy(), val.targets) if scaled else 1.0
         write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
         write_checksums(MODELS, SEQUENCE_PARTS)
         write_history(training, METRICS / "plots" / "history.csv")
@@ -68,6 +59,7 @@ def train_sequences(
         run.finish(params, val, summary, training)
     checkpoints.remove()
     print(f"train: {config.cell} {describe_training(training, summary)}")
+    return training
 
 
 def configure(params: SequenceParams, train: Sequences) -> SequenceConfig:
