@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ def replace_when_done(path: Path) -> Iterator[Path]:
             raise InputError(f"{path} is a folder, expected a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-{os.getpid()}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_find_prefix(path), suffix=path.suffix, dir=path.parent)
         os.close(handle)
     temporary = Path(name)
     try:
@@ -56,8 +57,7 @@ def open_scratch(path: Path) -> Iterator[Path]:
     with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
-        prefix = f".{path.stem}-{os.getpid()}-"
-        scratch = tempfile.TemporaryDirectory(prefix=prefix, suffix=path.suffix, dir=path.parent)
+        scratch = tempfile.TemporaryDirectory(prefix=_find_prefix(path), suffix=path.suffix, dir=path.parent)
     with explain_write_errors(path, NO_ROOM), scratch as folder:
         yield Path(folder)
 
@@ -140,10 +140,16 @@ def resolve_location(location: str, root: Path) -> str:
         raise InputError(f"{location}: there is no such home folder") from None
 
 
+def _find_prefix(path: Path) -> str:
+    """Return how this process's temporary names for a file begin; other machines may write to the same folder."""
+    return f".{path.stem}-{socket.gethostname()}-{os.getpid()}-"
+
+
 def _remove_leftovers(path: Path) -> None:
-    """Remove what processes that were killed have left of a file under temporary names."""
-    for leftover in path.parent.glob(f".{escape(path.stem)}-[0-9]*-*{escape(path.suffix)}"):
-        process = leftover.name.removeprefix(f".{path.stem}-").partition("-")[0]
+    """Remove what processes of this machine that were killed have left of a file under temporary names."""
+    own = _find_prefix(path).removesuffix(f"{os.getpid()}-")
+    for leftover in path.parent.glob(f"{escape(own)}[0-9]*-*{escape(path.suffix)}"):
+        process = leftover.name.removeprefix(own).partition("-")[0]
         if process.isdecimal() and not _is_alive(int(process)):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -107,10 +108,12 @@ def test_no_room_is_told_and_another_error_of_the_block_is_not_renamed(tmp_path:
 def test_what_killed_processes_left_of_a_file_goes_and_nothing_else(tmp_path: Path, write: Callable) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    (tmp_path / f".a-{ended.pid}-x1.npy").touch()
-    (tmp_path / f".a-{ended.pid}-x2.npy").mkdir()
-    (tmp_path / f".a-{ended.pid}-x2.npy" / "ids.txt").touch()
-    others = {f".a-{os.getpid()}-x3.npy", f".b-{ended.pid}-x4.npy", f".a-{ended.pid}-x5.json", ".a-1st-x.npy", "a.txt"}
+    here = socket.gethostname()
+    (tmp_path / f".a-{here}-{ended.pid}-x1.npy").touch()
+    (tmp_path / f".a-{here}-{ended.pid}-x2.npy").mkdir()
+    (tmp_path / f".a-{here}-{ended.pid}-x2.npy" / "ids.txt").touch()
+    others = {f".a-{here}-{os.getpid()}-x3.npy", f".b-{here}-{ended.pid}-x4.npy", f".a-{here}-{ended.pid}-x5.json"}
+    others |= {f".a-{here}-1st-x.npy", f".a-other-host-{ended.pid}-x6.npy", "a.txt"}
     for name in others:
         (tmp_path / name).touch()
     with write(tmp_path / "a.npy"):
