@@ -1,6 +1,6 @@
 """The baseline's run in MLflow: one, whatever networks and experiments it stands beside.
 
-It is linked to dvc.lock as the networks' runs are, by the MD5 of metrics/baseline.json.
+It is linked to dvc.lock as the networks' runs are, by the MD5s of metrics/baseline.json and baseline_per_class.json.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 METRICS = Path("metrics")
-BASELINE_MD5 = "baseline_md5"  # the tag that links a run to metrics/baseline.json in dvc.lock
+# The tags that link a run to outputs in dvc.lock. Classes of other names may have the same scores.
+BASELINE_MD5, CLASSES_MD5 = "baseline_md5", "baseline_per_class_md5"
+BASELINE_LINKS = {BASELINE_MD5: "metrics/baseline.json", CLASSES_MD5: "metrics/baseline_per_class.json"}
 MODEL, LINEAR = "model", "linear"  # the tag that tells its run from those of networks
 STAGES = ("download", "preprocess", "split")  # those that it stands on
 PARAMS = ("data.", "preprocess.", "split.", "evaluate.calibration_bins")  # those that they and it depend on
@@ -34,13 +36,13 @@ def log_baseline(store: Store, params: TextParams, seconds: float | None = None)
     Raises:
         InputError: the store cannot be used.
     """
-    md5 = compute_hash(METRICS / "baseline.json", "md5")
+    md5s = {tag: compute_hash(Path(file), "md5") for tag, file in BASELINE_LINKS.items()}
     own = keep_params(flatten_params(params))
     # One at a time: experiments that run at the same time stand beside the same baseline.
     with require_store(store.uri), store.lock:
-        runs = store.client.search_runs([store.experiment_id], f"tags.{BASELINE_MD5} = '{md5}'")
-        if not find_baseline(runs, own, md5):
-            _make_run(store, own, md5, seconds)
+        runs = store.client.search_runs([store.experiment_id], f"tags.{BASELINE_MD5} = '{md5s[BASELINE_MD5]}'")
+        if not find_baseline(runs, own, md5s):
+            _make_run(store, own, md5s, seconds)
 
 
 def keep_params(params: Mapping[str, Any]) -> dict[str, str]:
@@ -48,10 +50,16 @@ def keep_params(params: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in params.items() if name.startswith(PARAMS)}
 
 
-def find_baseline(runs: "Iterable[MlflowRun]", params: Mapping[str, Any], md5: str) -> "MlflowRun | None":
-    """Return the run of the baseline with this MD5 that was made under these parameters."""
-    own = keep_params(params)
-    same = (run for run in runs if md5 and run.data.tags.get(BASELINE_MD5) == md5)
+def find_baseline(
+    runs: "Iterable[MlflowRun]", params: Mapping[str, Any], md5s: Mapping[str, str]
+) -> "MlflowRun | None":
+    """Return the run of the baseline with these MD5s, by tag, that was made under these parameters."""
+    own, (scores, classes) = keep_params(params), (md5s[tag] for tag in BASELINE_LINKS)
+    same = (
+        run
+        for run in runs
+        if scores and (run.data.tags.get(BASELINE_MD5), run.data.tags.get(CLASSES_MD5, classes)) == (scores, classes)
+    )
     return next((run for run in same if keep_params(run.data.params) == own), None)
 
 
@@ -59,7 +67,7 @@ def is_baseline(run: "MlflowRun") -> bool:
     return run.data.tags.get(MODEL) == LINEAR
 
 
-def _make_run(store: Store, own: dict[str, str], md5: str, seconds: float | None) -> None:
+def _make_run(store: Store, own: dict[str, str], md5s: dict[str, str], seconds: float | None) -> None:
     scores, per_class = (read_json(METRICS / f"{name}.json") for name in ("baseline", "baseline_per_class"))
     text = (
         f"Linear baseline on {own['data.dataset']}: macro-F1 **{scores['macro_f1']:.4f}** on the test split, "
@@ -67,7 +75,7 @@ def _make_run(store: Store, own: dict[str, str], md5: str, seconds: float | None
     )
     tags = describe_origin(STAGES) | {MODEL: LINEAR, DESCRIPTION: text}
     chosen = {f"baseline.{name}": scores[name] for name in CHOSEN}
-    run_id = create_run(store, f"baseline-{md5[:7]}", tags, own | chosen)
+    run_id = create_run(store, f"baseline-{md5s[BASELINE_MD5][:7]}", tags, own | chosen)
     with end_run(store, run_id):
         costs = {} if seconds is None else {"seconds": round(seconds, 2)}
         log_metrics(store, run_id, make_metrics(name_baseline(scores, per_class) | costs))
@@ -75,4 +83,5 @@ def _make_run(store: Store, own: dict[str, str], md5: str, seconds: float | None
             store.client.log_artifact(run_id, str(METRICS / name), "metrics")
         if seconds is None:
             store.client.set_tag(run_id, RESTORED, "true")
-    store.client.set_tag(run_id, BASELINE_MD5, md5)  # the last, so that no run without all else is found
+    for tag in (CLASSES_MD5, BASELINE_MD5):  # the last, so that no run without all else is found
+        store.client.set_tag(run_id, tag, md5s[tag])

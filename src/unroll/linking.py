@@ -8,19 +8,20 @@ and the dvc.lock of any commit or experiment leads to its MLflow run. docs/track
 import json
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from unroll.batches import Examples
 from unroll.files import compute_hash, read_json
-from unroll.matching import TEST_MD5, choose_run, find_runs_of_model, ignore_tracking, split_names
+from unroll.matching import LINKS, MODEL_MD5, TEST_MD5, choose_run, find_runs_of_model, ignore_tracking, split_names
 from unroll.metric_names import name_epoch
 from unroll.origin import EXPERIMENTS
 from unroll.params import PipelineParams, flatten_params
 from unroll.runs import DESCRIPTION, RESTORED, end_run, log_metrics, make_metrics
 from unroll.store import Store, connect, require_store
-from unroll.tracking import METRICS, MODELS, create_training, log_training
+from unroll.tracking import METRICS, create_training, log_training
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
     from matplotlib.figure import Figure
@@ -84,9 +85,9 @@ def log_scores(
 
 
 def _find_run(store: Store, params: PipelineParams) -> str | None:
-    runs = find_runs_of_model(store, compute_hash(MODELS / "model.safetensors", "md5"))
-    test_md5 = compute_hash(METRICS / "test.json", "md5")
-    found = choose_run(runs, ignore_tracking(flatten_params(params)), test_md5, os.environ.get("DVC_EXP_NAME"))
+    md5s = {tag: compute_hash(Path(file), "md5") for tag, file in LINKS.items()}
+    runs = find_runs_of_model(store, md5s[MODEL_MD5])
+    found = choose_run(runs, ignore_tracking(flatten_params(params)), md5s, os.environ.get("DVC_EXP_NAME"))
     return found.info.run_id if found else None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from unroll.baseline_run import find_baseline, is_baseline
-from unroll.matching import MODEL_MD5, TEST_MD5, choose_run, ignore_tracking
+from unroll.matching import LINKS, MODEL_MD5, TEST_MD5, choose_run, ignore_tracking
 from unroll.records import Record
 from unroll.runs import list_runs
 from unroll.store import Store
@@ -48,9 +48,10 @@ def list_rows(store: Store, records: list[Record], metric: str) -> list[Row]:
 
 def find_run(record: Record, runs: "list[MlflowRun]") -> "MlflowRun | None":
     """Return the run that dvc.lock of a branch or experiment leads to: one that has its scores, if there is one."""
-    same_model = [run for run in runs if record.model_md5 and run.data.tags.get(MODEL_MD5) == record.model_md5]
+    md5s = {tag: record.md5s[tag] for tag in LINKS if record.md5s[tag]}  # an old commit may have no checksums.json
+    same_model = [run for run in runs if MODEL_MD5 in md5s and run.data.tags.get(MODEL_MD5) == md5s[MODEL_MD5]]
     scored = [run for run in same_model if TEST_MD5 in run.data.tags]
-    wanted = (ignore_tracking(record.params), record.test_md5, record.name)
+    wanted = (ignore_tracking(record.params), md5s, record.name)
     return choose_run(scored, *wanted) or choose_run(same_model, *wanted)
 
 
@@ -59,7 +60,8 @@ def _pair(record: Record, runs: "list[MlflowRun]", metric: str) -> Row:
     git = record.metrics.get(metric, math.nan)
     run = find_run(record, runs)
     if not run:
-        return Row(record.kind, record.name, cell, git, math.nan, "no run" if record.model_md5 else "no model", "")
+        state = "no run" if record.md5s[MODEL_MD5] else "no model"
+        return Row(record.kind, record.name, cell, git, math.nan, state, "")
     differences = tuple(_compare(record.metrics, run.data.metrics))
     state = MISMATCH if differences else run.info.status.lower()
     mlflow = run.data.metrics.get(metric, math.nan)
@@ -67,7 +69,7 @@ def _pair(record: Record, runs: "list[MlflowRun]", metric: str) -> Row:
 
 
 def _pair_baseline(run: "MlflowRun", records: list[Record], metric: str) -> Row:
-    of_git = (record.baseline for record in records if find_baseline([run], record.params, record.baseline_md5))
+    of_git = (record.baseline for record in records if find_baseline([run], record.params, record.md5s))
     row, git = _describe_run(run, metric), next(filter(None, of_git), {})
     differences = tuple(_compare(git, run.data.metrics))
     state = MISMATCH if differences else row.state

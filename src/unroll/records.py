@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml import YAML, YAMLError
 
+from unroll.baseline_run import BASELINE_LINKS
+from unroll.matching import LINKS
 from unroll.metric_names import name_baseline, name_scores, name_training
 from unroll.params import flatten_params
 from unroll.pipelines import choose_schema
@@ -26,9 +28,7 @@ class Record:
     params: dict[str, str]  # flat, as MLflow holds them
     metrics: dict[str, float]  # by their names in MLflow; empty if the commit has none
     baseline: dict[str, float]  # the same of the linear baseline
-    model_md5: str
-    test_md5: str
-    baseline_md5: str
+    md5s: dict[str, str]  # of outputs, by the tags that link runs to them; empty ones if the commit has none
     data_md5: str  # of data/raw
     committed_at: int  # seconds since 1970
 
@@ -54,9 +54,7 @@ def read_record(ref: str) -> Record:
         params=_flatten(_read_yaml(ref, "params.yaml")),
         metrics=name_scores(scores, per_class) | name_training(summary) if is_whole else {},
         baseline=name_baseline(linear, linear_per_class) if has_baseline else {},
-        model_md5=outputs.get("models/model.safetensors", ""),
-        test_md5=outputs.get("metrics/test.json", ""),
-        baseline_md5=outputs.get("metrics/baseline.json", ""),
+        md5s={tag: outputs.get(path, "") for tag, path in (LINKS | BASELINE_LINKS).items()},
         data_md5=outputs.get("data/raw", ""),
         committed_at=int(_git("log", "-1", "--format=%ct", ref)),
     )

@@ -68,15 +68,15 @@ def register_model(
 ) -> None:
     """Make a version of the registered model `name`, and let the champion be chosen again.
 
-    `tags` tell models apart: one that has a version already gets no other.
+    `tags` tell models apart. One that has a version already gets another only if it was validated on other rows.
     """
     client = store.client
     with store.lock:  # versions and alias are changed by every training of this repository
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name, description="Texts to their classes and probabilities.")
-        known = _list_versions(client, name)
-        if not any(tags.items() <= found.tags.items() for found in known):
-            tags = dict(tags) | {"val_rows": standing.val_rows, "val_macro_f1": f"{standing.val_macro_f1:.6f}"}
+        identity = {**tags, "val_rows": standing.val_rows}
+        if not any(identity.items() <= found.tags.items() for found in _list_versions(client, name)):
+            tags = identity | {"val_macro_f1": f"{standing.val_macro_f1:.6f}"}
             about = f"{tags['cell']}, validation macro-F1 {standing.val_macro_f1:.4f}"
             source = f"models:/{model_id}"
             made = client.create_model_version(name, source, run_id, tags, description=about, model_id=model_id)
@@ -90,11 +90,13 @@ def choose_champion(client: "MlflowClient", name: str, val_rows: str) -> None:
     """Give the alias `champion` to the version with the highest validation macro-F1, the oldest of equals.
 
     Scores on other rows mean nothing beside each other, so only versions that were validated on `val_rows`, the
-    rows of the training that has just ended, are compared. Test scores are never looked at.
+    rows of the training that has just ended, are compared. Where there is none, the champion stays. Test scores are
+    never looked at.
     """
     comparable = [found for found in _list_versions(client, name) if found.tags.get("val_rows") == val_rows]
-    best = max(comparable, key=lambda found: (float(found.tags["val_macro_f1"]), -int(found.version)))
-    client.set_registered_model_alias(name, CHAMPION, best.version)
+    if comparable:
+        best = max(comparable, key=lambda found: (float(found.tags["val_macro_f1"]), -int(found.version)))
+        client.set_registered_model_alias(name, CHAMPION, best.version)
 
 
 def _list_versions(client: "MlflowClient", name: str) -> list:

@@ -52,7 +52,7 @@ def collect_from_records(records: list[Record], runs: "list[MlflowRun]") -> Resu
             metrics = record.metrics | _read_seconds(find_run(record, runs))
             networks.append(Result(ignore_tracking(record.params), metrics, record.data_md5))
         if record.baseline:
-            metrics = record.baseline | _read_seconds(find_baseline(runs, record.params, record.baseline_md5))
+            metrics = record.baseline | _read_seconds(find_baseline(runs, record.params, record.md5s))
             baselines.append(Result(keep_params(record.params), metrics, record.data_md5))
     return Results(networks, baselines)
 

@@ -1,5 +1,6 @@
 """What MLflow is told of a training: its run, which is tagged with the MD5 of the model that it came to."""
 
+import hashlib
 import json
 import os
 import sys
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from unroll.batches import Examples
+from unroll.checkpoint import load_labels
 from unroll.devices import choose_device
-from unroll.errors import hide_password
+from unroll.errors import DEBUG, hide_password
 from unroll.files import compute_hash
-from unroll.matching import MODEL_MD5
+from unroll.matching import CHECKSUMS_MD5, LINKS, MODEL_MD5
 from unroll.metric_names import name_epoch, name_gradient, name_layers, name_training
 from unroll.origin import describe_experiment, describe_origin
 from unroll.params import PipelineParams, TrainParams, flatten_params
@@ -35,8 +37,8 @@ SECONDS_BETWEEN_BATCHES = 5
 class TrainingRun:
     """The MLflow run of a training. Without a store, tracking is off and every method does nothing.
 
-    A store that fails while the training runs does not stop it: what could not be logged is told, and logged by the
-    next evaluation.
+    A store that fails while the training runs does not stop it, whatever fails in it: what could not be logged is told,
+    and logged by the next evaluation, which ends with the reason if it cannot log it either.
     """
 
     def __init__(self, store: Store | None = None, run_id: str = "") -> None:
@@ -95,10 +97,13 @@ class TrainingRun:
         try:
             with catch_store_errors():
                 yield
-        except StoreError as error:
+        except Exception as error:  # also a bug in what only tells of a training: that is worth hours, perhaps
+            if os.environ.get(DEBUG):
+                raise
             self.is_lost = True
             uri = hide_password(self._store.uri)
-            print(f"warning: MLflow's store {uri} was lost ({error}): {consequence}", file=sys.stderr)
+            reason = str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
+            print(f"warning: MLflow's store {uri} was lost ({reason}): {consequence}", file=sys.stderr)
 
 
 @contextmanager
@@ -145,17 +150,23 @@ def log_training(store: Store, run_id: str, params: PipelineParams, val: Example
         store.client.set_tag(run_id, "warnings", summary["warnings"])
     store.client.log_artifact(run_id, str(METRICS / "train.json"), "metrics")
     store.client.log_artifact(run_id, str(METRICS / "plots" / "history.csv"), "plots")
-    md5 = compute_hash(MODELS / "model.safetensors", "md5")
+    md5s = {tag: compute_hash(Path(LINKS[tag]), "md5") for tag in (MODEL_MD5, CHECKSUMS_MD5)}
     if params.registered_model:
         model_id = log_model(store, run_id, MODELS)
-        standing = Standing(summary["val_macro_f1"], val.digest())
-        tags = {MODEL_MD5: md5, "cell": params.model.cell}
-        register_model(store, run_id, model_id, params.registered_model, standing, tags)
+        standing = Standing(summary["val_macro_f1"], identify_rows(val, load_labels(MODELS / "labels.json")))
+        register_model(store, run_id, model_id, params.registered_model, standing, md5s | {"cell": params.model.cell})
     else:
         store.client.log_artifacts(run_id, str(MODELS), "model")
     if not os.environ.get("DVC_EXP_NAME"):
-        store.client.set_tag(run_id, RUN_NAME, f"{params.model.cell}-{md5[:7]}")
-    store.client.set_tag(run_id, MODEL_MD5, md5)
+        store.client.set_tag(run_id, RUN_NAME, f"{params.model.cell}-{md5s[MODEL_MD5][:7]}")
+    store.client.set_tag(run_id, CHECKSUMS_MD5, md5s[CHECKSUMS_MD5])
+    store.client.set_tag(run_id, MODEL_MD5, md5s[MODEL_MD5])  # the last, so that no run without all else is found
+
+
+def identify_rows(examples: Examples, class_names: list[str]) -> str:
+    """Return a checksum of what a score is a score on: the rows, and the names of the classes that they are of."""
+    named = json.dumps([examples.digest(), class_names])
+    return hashlib.md5(named.encode(), usedforsecurity=False).hexdigest()
 
 
 def describe_splits(splits: dict[str, Examples], params: PipelineParams) -> "list[DatasetInput]":

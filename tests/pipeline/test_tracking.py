@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 from ruamel.yaml import YAML
 
 from conftest import Workspace, list_networks, set_params
@@ -409,6 +410,54 @@ def test_the_champion_is_the_best_on_the_validation_rows_of_the_latest_training(
     assert find_champion() == {run.info.run_name: run for run in list_runs(workspace)}["other"].data.tags["model_md5"]
     workspace.run("dvc", "exp", "run", "--temp", "--name", "worst", "-S", "train.epochs=1", "-S", "model.hidden_size=4")
     assert find_champion() == best
+
+
+def test_a_version_is_all_of_models_and_the_validation_rows(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights stay the same: those shares leave the training rows alone, and a class gets another name."""
+
+    def run_experiment(name: str, *changes: str) -> ModelVersion:
+        output = workspace.run("dvc", "exp", "run", "--temp", "--name", name, *changes).stdout
+        assert "warning" not in output
+        champion = make_client(workspace).get_model_version_by_alias("headlines", "champion")
+        assert champion.run_id == {run.info.run_name: run for run in list_runs(workspace)}[name].info.run_id
+        return champion
+
+    other_rows = run_experiment("other-rows", "-S", "split.val=0.2", "-S", "split.test=0.1")
+    table = (workspace.path / "data/sample/headlines.csv").read_text().replace(",Sci/Tech", ",Science")
+    (workspace.path / "mine.csv").write_text(table)
+    renamed = run_experiment("renamed", "-S", "data.dataset=csv", "-S", "data.url=mine.csv")
+    first = make_client(workspace).get_model_version("headlines", "1")
+    assert len({version.tags["model_md5"] for version in (first, other_rows, renamed)}) == 1
+    assert len({version.tags["val_rows"] for version in (first, other_rows, renamed)}) == 3
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace.path / 'mlflow.db'}")
+    answer = mlflow.pyfunc.load_model("models:/headlines@champion").predict(["A new telescope"])
+    assert "probability_Science" in answer and "probability_Sci/Tech" not in answer
+
+
+def test_an_experiment_that_changes_no_output_has_its_run_all_the_same(workspace: Workspace) -> None:
+    command = ("dvc", "exp", "run", "--temp", "--name", "same", "-S", "tokenize.vocabulary_size=200000")
+    assert workspace.stages_run(*command) == ["tokenize", "evaluate"]
+    first, own = list_runs(workspace)
+    assert (own.info.run_name, own.data.tags["restored"]) == ("same", "true")
+    assert own.data.params["tokenize.vocabulary_size"] == "200000"
+    assert own.data.tags["model_md5"] == first.data.tags["model_md5"]
+    assert len(make_client(workspace).search_model_versions("name = 'headlines'")) == 1
+    table = workspace.run("unroll", "runs", "--format", "csv").stdout
+    assert own.info.run_id in table and "no run" not in table
+
+
+def test_whatever_fails_in_tracking_does_not_end_a_training(quick_workspace: Workspace) -> None:
+    """What is logged at the end, too, as the training was worth hours perhaps; the next evaluation tells the reason."""
+    set_params(quick_workspace, "tracking", enabled=True)
+    registering = "        choose_champion(client, name, standing.val_rows)\n"
+    quick_workspace.change(registering, "        raise ValueError('a bug')\n", "src/unroll/registry.py")
+    output = quick_workspace.run("dvc", "repro", "--force", "--single-item", "train").stdout
+    assert "mlflow.db was lost (ValueError: a bug): its run lacks scores and model" in output
+    assert "Traceback" not in output
+    failed = quick_workspace.run("python", "-m", "unroll.stages.evaluate", check=False, PYTHONPATH="src")
+    assert "ValueError: a bug" in failed.stdout
 
 
 def test_the_champion_answers_as_unroll_predict_does(reproduced: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

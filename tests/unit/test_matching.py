@@ -2,11 +2,13 @@
 
 from mlflow.entities import Param, Run, RunData, RunInfo, RunTag
 
+from unroll.baseline_run import find_baseline
 from unroll.matching import choose_run
 from unroll.overview import find_run
 from unroll.records import Record
 
 PARAMS = {"model.cell": "gru", "evaluate.mistakes": "100"}
+MD5S = {"model_md5": "model-md5", "checksums_md5": "checksums-md5", "test_md5": "test-md5"}
 
 
 def make_run(run_id: str, start: int, params: dict[str, str] = PARAMS, **tags: str) -> Run:
@@ -16,7 +18,7 @@ def make_run(run_id: str, start: int, params: dict[str, str] = PARAMS, **tags: s
 
 
 def choose(runs: list[Run], name: str | None = None) -> str | None:
-    found = choose_run(runs, PARAMS, "test-md5", name)
+    found = choose_run(runs, PARAMS, MD5S, name)
     return found.info.run_id if found else None
 
 
@@ -31,6 +33,22 @@ def test_scores_of_another_evaluation_are_never_overwritten() -> None:
     assert choose([make_run("unscored", 1)]) == "unscored"
 
 
+def test_the_same_weights_with_other_classes_are_another_run() -> None:
+    assert choose([make_run("renamed", 1, checksums_md5="another")]) is None
+    assert (
+        choose([make_run("own", 1, checksums_md5="checksums-md5"), make_run("renamed", 2, checksums_md5="x")]) == "own"
+    )
+    assert choose([make_run("older than the tag", 1)]) == "older than the tag"
+
+
+def test_a_baseline_of_the_same_scores_on_other_classes_is_another_run() -> None:
+    own = {"baseline_md5": "scores", "baseline_per_class_md5": "classes"}
+    params = {"data.dataset": "csv"}
+    for tags, found in ((own, True), (own | {"baseline_per_class_md5": "renamed"}, False), ({}, False)):
+        assert bool(find_baseline([make_run("linear", 1, params, **tags)], params, own)) is found
+    assert find_baseline([make_run("linear", 1, params)], params, dict.fromkeys(own, "")) is None
+
+
 def test_the_experiments_own_run_goes_before_the_newest() -> None:
     runs = [make_run("own", 1, **{"dvc.experiments": "mine, yours"}), make_run("newer", 2)]
     assert choose(runs, "yours") == "own"
@@ -41,7 +59,7 @@ def test_the_experiments_own_run_goes_before_the_newest() -> None:
 
 def test_a_branch_is_shown_beside_the_run_that_has_its_scores() -> None:
     """Not beside a later training of the same model that nobody has evaluated."""
-    record = Record("main", "branch", PARAMS, {}, {}, "model-md5", "test-md5", "", "", 0)
+    record = Record("main", "branch", PARAMS, {}, {}, MD5S, "", 0)
     scored = make_run("scored", 1, model_md5="model-md5", test_md5="test-md5")
     unscored, other = make_run("unscored", 2, model_md5="model-md5"), make_run("other", 3, model_md5="other-md5")
     for runs, expected in (([scored, unscored, other], scored), ([unscored, other], unscored), ([other], None)):
