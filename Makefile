@@ -4,6 +4,8 @@
 PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
+# Not compiled, which takes as long as installing: Python compiles what it imports, the first time.
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --no-compile
 # Make the environment's programs the first to be found, as activating it would.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -12,19 +14,23 @@ help:  ## list the targets
 
 setup: $(VENV)/.installed  ## create .venv and install the pinned requirements
 
-$(VENV)/.installed: requirements.txt pyproject.toml
+$(VENV)/.installed: requirements.txt requirements-compute.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: Python 3.11 or later is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): try make PYTHON=python3.12"; exit 1; }
 	@echo "Installing the pinned requirements into $(VENV) (once, some minutes)"
 	$(PYTHON) -m venv $(VENV)
-	@# Not compiled, which takes as long as installing: Python compiles what it imports, the first time.
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --no-compile -r requirements.txt
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) -r requirements.txt
+	$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@# The pages of `dvc plots` then open without network.
 	@$(VENV)/bin/python -m unroll.plot_page .dvc/tmp/plots.html
 	@$(VENV)/bin/dvc config --local plots.html_template tmp/plots.html
 	@for folder in pipelines/*/; do \
 		(cd $$folder && $(CURDIR)/$(VENV)/bin/dvc config --local plots.html_template ../../../.dvc/tmp/plots.html); done
+	@touch $@
+
+$(VENV)/.developing: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what tests and lint need on top"
+	$(PIP) --quiet -r requirements-dev.txt
 	@touch $@
 
 repro: setup  ## run the pipeline where something changed, then print the test metrics
@@ -38,17 +44,17 @@ repro-all: setup  ## run the pipelines under pipelines/ too, all on what comes w
 verify: setup  ## run every pipeline twice, under different circumstances, and compare the bytes
 	python -m unroll.verify
 
-verify-all: verify browser  ## the same, then the proofs that take longer than tests may (docs/guarantees.md)
+verify-all: verify browser $(VENV)/.developing  ## the same, then the proofs that take longer than tests may (docs/guarantees.md)
 	python -m pytest -m exhaustive
 
-test: setup browser  ## run every test but those that take minutes (verify-all)
+test: $(VENV)/.developing browser  ## run every test but those that take minutes (verify-all)
 	python -m pytest
 
-audit: setup $(VENV)/.audit  ## look for known vulnerabilities and risky code, and list the packages' licences
+audit: $(VENV)/.audit  ## look for known vulnerabilities and risky code, and list the packages' licences
 	@python -m unroll.audit
 
-$(VENV)/.audit: requirements-audit.txt $(VENV)/.installed
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-audit.txt
+$(VENV)/.audit: requirements-audit.txt $(VENV)/.developing
+	$(PIP) --quiet -r requirements-dev.txt -r requirements-audit.txt
 	@touch $@
 
 bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (12 to 20 minutes)
@@ -65,12 +71,12 @@ browser:
 		echo "Chromium could not be installed: the tests of pages say so"; \
 	fi
 
-lint: setup  ## check style
+lint: $(VENV)/.developing  ## check style
 	ruff check .
 	ruff format --check .
 
 ui: setup  ## serve the MLflow UI on localhost (PORT=5000)
 	@unroll ui --port $(PORT)
 
-lock: setup  ## write the versions that are installed to requirements.txt
-	python -m pip freeze --all --exclude pip --exclude unroll | sed 's/+cpu$$//' | grep -vxFf requirements-audit.txt > requirements.txt
+lock: $(VENV)/.developing  ## write the versions that are installed to requirements*.txt
+	python -m unroll.lock

@@ -4,13 +4,13 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from unroll.console import Format, print_table
 from unroll.errors import InputError, exit_with_message, hide_password
+from unroll.lock import COMPUTE, DEVELOP, RUN
+from unroll.versions import read_pins
 
-REQUIREMENTS = Path("requirements.txt")
 # What pip-audit's ways to say that nobody answered have in common.
 UNREACHABLE = re.compile(r"requests\.exceptions|ConnectionError|ServiceError|[Tt]imed out")
 # A licence that asks for the source of what is built on it, unless there is a choice; the Lesser one does not.
@@ -38,7 +38,7 @@ def main() -> None:
 def audit_packages() -> list[str]:
     """Ask for known vulnerabilities; where nobody answers, say so and go on."""
     options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
-    result = _run("pip_audit", "--requirement", str(REQUIREMENTS), *options)
+    result = _run("pip_audit", "--requirement", str(DEVELOP), *options)
     if not result.stdout.strip():
         reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
         if not UNREACHABLE.search(result.stderr):
@@ -75,7 +75,7 @@ def audit_code() -> list[str]:
 
 def audit_licences() -> list[str]:
     """Print the licences of the packages that are required."""
-    names = [line.partition("==")[0] for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines()]
+    names = [name for file in (COMPUTE, RUN, DEVELOP) for name in read_pins(file)]
     result = _run("piplicenses", "--format", "json", "--from", "mixed", "--with-system", "--packages", *names)
     if result.returncode:
         raise InputError(f"pip-licenses failed: {result.stderr.strip()[-300:]}")

@@ -8,14 +8,16 @@ import tempfile
 from collections.abc import Callable
 
 from unroll.errors import InputError, end_in_one_line
+from unroll.versions import check_versions
 
 # How many objects are made between two looks for garbage, and how many such looks between thorough ones.
 RARELY = (50_000, 20, 100)
 
 
-def run_stage(main: Callable[[], None]) -> None:
+def run_stage(main: Callable[[], None], *, computes: bool = True) -> None:
     """Run a stage's main function; a wrong input ends in one line, a bug in its traceback, which DVC's log then has.
 
+    A stage that `computes` depends on requirements-compute.txt, and so refuses other versions than those.
     A request to terminate ends it as Ctrl-C does, so that nothing is left half-written or marked as running.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -23,6 +25,8 @@ def run_stage(main: Callable[[], None]) -> None:
     try:
         with end_in_one_line(with_bugs=False):
             _check_room()
+            if computes:
+                check_versions()
             main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,0 +1,76 @@
+"""The installed versions are those that the outputs depend on; every package stands in one of the files that pin it."""
+
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Workspace
+from imports import PACKAGE, find_packages
+from unroll.errors import InputError
+from unroll.versions import COMPUTE, check_versions, read_pins
+
+# What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks or shows progress.
+TELLS = {"filelock", "mlflow", "more_itertools", "psutil", "pydantic", "pydantic_core", "requests", "ruamel"}
+TELLS |= {"sqlalchemy", "tqdm"}
+WRITES_PICTURES = {"pillow"}  # for matplotlib
+
+
+def write(tmp_path: Path, content: str) -> Path:
+    file = tmp_path / "requirements-compute.txt"
+    file.write_text(content)
+    return file
+
+
+def test_the_installed_versions_are_the_pinned_ones() -> None:
+    assert COMPUTE == ROOT / "requirements-compute.txt"
+    check_versions()
+
+
+@pytest.mark.parametrize("local", ["", "+cpu", "+cu130"])
+def test_builds_for_other_devices_have_the_same_version(tmp_path: Path, local: str) -> None:
+    release = version("torch").partition("+")[0]
+    check_versions(write(tmp_path, f"# what computes\n\ntorch=={release}{local}  # with its device\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("torch==1.0\n", r"requirements-compute.txt: torch {torch} \(expected 1.0\): `python -m pip install -r .*txt`"),
+        ("numpy==1.0\ntorch==1.0\n", r"numpy {numpy} \(expected 1.0\), torch {torch} \(expected 1.0\): "),
+        ("no-such-package==1.0\n", r"no-such-package is not installed \(expected 1.0\)"),
+        ("torch>=2\n", "requirements-compute.txt: 'torch>=2': expected NAME==VERSION"),
+        ("torch==\n", "requirements-compute.txt: 'torch==': expected NAME==VERSION"),
+    ],
+)
+def test_another_version_is_told(tmp_path: Path, content: str, message: str) -> None:
+    names = {name: version(name).replace("+", r"\+") for name in ("torch", "numpy")}
+    with pytest.raises(InputError, match=message.format(**names)):
+        check_versions(write(tmp_path, content))
+
+
+def test_a_package_without_the_repository_around_it_has_nothing_to_compare(tmp_path: Path) -> None:
+    check_versions(tmp_path / "requirements-compute.txt")
+
+
+def test_every_package_that_stages_compute_with_is_pinned_for_them() -> None:
+    stages = [path for path in (PACKAGE / "stages").rglob("*.py") if path.stem not in ("download", "__init__")]
+    imported = set().union(*map(find_packages, stages)) - TELLS
+    names = {"scikit-learn" if name == "sklearn" else name for name in imported}
+    assert set(read_pins(COMPUTE)) == names | WRITES_PICTURES
+
+
+def test_the_files_pin_all_that_is_needed_and_each_package_once(pristine: Workspace, tmp_path: Path) -> None:
+    """So `make lock` leaves them as they are, where what they say is installed."""
+    names = ("requirements-compute.txt", "requirements.txt", "requirements-dev.txt")
+    for name in (*names, "pyproject.toml"):
+        shutil.copy2(pristine.path / name, tmp_path / name)
+    Workspace(tmp_path).run("python", "-m", "unroll.lock", PYTHONPATH=str(ROOT / "src"))
+    for name in names:
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text()
+    pinned = [package for name in names for package in read_pins(ROOT / name)]
+    assert len(pinned) == len(set(pinned))
+    running = read_pins(ROOT / "requirements.txt")
+    assert {"mlflow", "dvc-s3", "vl-convert-python", "setuptools"} <= set(running)
+    assert not {"pytest", "ruff", "moto", "selenium", "hypothesis"} & set(running)
