@@ -172,6 +172,16 @@ def test_other_examples_weights_and_code_make_another_key(tmp_path: Path, monkey
     assert len(keys | {identify(params)}) == 5
 
 
+@pytest.mark.parametrize(
+    "name", ["torch.__version__", "sys.version", "torch.backends.cpu.get_cpu_capability", "platform.processor"]
+)
+def test_other_versions_and_another_processor_make_another_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = read_params()
+    key = identify(params)
+    monkeypatch.setattr(name, "another" if "version" in name else lambda: "another")
+    assert identify(params) != key
+
+
 def test_what_nobody_goes_on_with_is_removed(tmp_path: Path) -> None:
     for seed in range(KEPT + 3):
         with pytest.raises(Interrupted):
