@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from unroll.batches import Examples
-from unroll.checkpoint import load_labels
 from unroll.devices import choose_device
 from unroll.errors import DEBUG, hide_password
-from unroll.files import compute_hash
+from unroll.files import compute_hash, read_json
 from unroll.matching import CHECKSUMS_MD5, LINKS, MODEL_MD5
 from unroll.metric_names import name_epoch, name_gradient, name_layers, name_training
 from unroll.origin import describe_experiment, describe_origin
@@ -153,7 +152,7 @@ def log_training(store: Store, run_id: str, params: PipelineParams, val: Example
     md5s = {tag: compute_hash(Path(LINKS[tag]), "md5") for tag in (MODEL_MD5, CHECKSUMS_MD5)}
     if params.registered_model:
         model_id = log_model(store, run_id, MODELS)
-        standing = Standing(summary["val_macro_f1"], identify_rows(val, load_labels(MODELS / "labels.json")))
+        standing = Standing(summary["val_macro_f1"], identify_rows(val, read_json(MODELS / "labels.json")))
         register_model(store, run_id, model_id, params.registered_model, standing, md5s | {"cell": params.model.cell})
     else:
         store.client.log_artifacts(run_id, str(MODELS), "model")

@@ -188,6 +188,23 @@ def test_a_stage_is_code_too_though_it_runs_under_another_name(tmp_path: Path, m
     assert identify(read_params()) != before
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch.__version__",
+        "numpy.__version__",
+        "sys.version",
+        "torch.backends.cpu.get_cpu_capability",
+        "platform.processor",
+    ],
+)
+def test_other_versions_and_another_processor_make_another_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = read_params()
+    key = identify(params)
+    monkeypatch.setattr(name, "another" if "version" in name else lambda: "another")
+    assert identify(params) != key
+
+
 def test_what_nobody_goes_on_with_is_removed(tmp_path: Path) -> None:
     for seed in range(KEPT + 3):
         with pytest.raises(Interrupted):

@@ -1,5 +1,7 @@
 """The training loop: it learns, keeps the best weights, stops, repeats."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -199,6 +201,28 @@ def test_embeddings_learn_at_their_own_rate() -> None:
     assert steps[0.1]["embedding.weight"] == pytest.approx(0.1 * steps[1.0]["embedding.weight"], rel=0.3)
     assert steps[0.0]["embedding.weight"] == 0
     assert steps[0.0]["head.weight"] > 0.5 * steps[1.0]["head.weight"]
+
+
+@pytest.mark.parametrize(("frozen", "still"), [(0, []), (2, [1, 2]), (math.inf, [1, 2, 3])])
+def test_embeddings_wait_as_many_epochs(frozen: float, still: list[int]) -> None:
+    tokens, model, seen = make_tokens(64, 0), make_model(), []
+    before = [model.embedding.weight.clone()]
+
+    def compare(epoch: Epoch, outputs: torch.Tensor) -> None:
+        if torch.equal(model.embedding.weight, before[-1]):
+            seen.append(epoch.epoch)
+        before.append(model.embedding.weight.clone())
+
+    train_model(model, tokens, tokens, make_params(epochs=3), on_epoch=compare, options=Options(frozen_epochs=frozen))
+    assert seen == still
+
+
+def test_of_equal_epochs_the_first_is_the_best() -> None:
+    """With a learning rate that changes no weight, each epoch has the same loss."""
+    tokens = make_tokens(64, 0)
+    training = train_model(make_model(), tokens, tokens, make_params(learning_rate=1e-30, patience=3))
+    assert len({epoch.val_loss for epoch in training.history}) == 1
+    assert (training.best.epoch, len(training.history)) == (1, 4)
 
 
 def test_the_logits_of_the_best_epoch_are_kept() -> None:

@@ -41,6 +41,16 @@ def test_the_temperature_undoes_a_scale() -> None:
     assert fit_temperature(logits, labels) == pytest.approx(1, abs=0.1)
 
 
+def test_nothing_is_sharpened_where_all_rows_are_right() -> None:
+    """Any sharper probabilities would have a lower loss."""
+    logits = np.array([[1.0, 0.0], [0.0, 2.0]])
+    assert fit_temperature(logits, np.array([0, 1])) == pytest.approx(1, abs=1e-3)
+    assert fit_temperature(logits / 100, np.array([0, 1])) == pytest.approx(1, abs=1e-3)
+    # One row of many is wrong: then there is a best, which may be sharper.
+    logits = np.repeat([[0.1, 0.0]], 1000, axis=0)
+    assert fit_temperature(logits, np.array([1] + [0] * 999)) == pytest.approx(0.1 / np.log(999), rel=1e-3)
+
+
 @given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=60))
 def test_the_difference_is_that_of_the_two_macro_f1(rows: list[tuple[int, int, int]]) -> None:
     labels, first, second = np.array(rows).T

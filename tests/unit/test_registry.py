@@ -1,10 +1,43 @@
-"""What a logged model needs elsewhere."""
+"""What a logged model needs elsewhere, and which version is the champion."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
 
 from imports import PACKAGE, find_packages
-from unroll.registry import INFERENCE_PACKAGES
+from unroll.registry import CHAMPION, INFERENCE_PACKAGES, choose_champion
 
 
 def test_a_logged_model_requires_what_its_code_imports() -> None:
     required = {name.split(".")[0] for name in INFERENCE_PACKAGES}
     assert required == find_packages(PACKAGE / "mlflow_model.py") - {"pydantic_core"}  # pydantic brings that one
     assert "torch" not in required
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
+    uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@pytest.mark.parametrize(
+    ("versions", "champion"),
+    [
+        ([("now", 0.8), ("now", 0.9), ("now", 0.7)], 2),
+        ([("now", 0.8), ("now", 0.9), ("now", 0.9)], 2),  # the oldest of equals
+        ([("before", 0.95), ("now", 0.8), ("after", 0.99)], 2),  # scores on other rows mean nothing beside these
+        ([("now", 0.0), ("before", 0.5)], 1),
+        ([("now", 0.5), *[("now", 0.6)] * 9], 2),  # by number, not by the letters of the number
+    ],
+)
+def test_the_champion_is_the_first_of_the_best_on_the_same_validation_rows(
+    client: MlflowClient, tmp_path: Path, versions: list[tuple[str, float]], champion: int
+) -> None:
+    name = tmp_path.name
+    client.create_registered_model(name)
+    for val_rows, score in versions:
+        tags = {"val_rows": val_rows, "val_macro_f1": f"{score:.6f}"}
+        client.create_model_version(name, str(tmp_path), tags=tags)
+    choose_champion(client, name, "now")
+    assert client.get_model_version_by_alias(name, CHAMPION).version == champion
