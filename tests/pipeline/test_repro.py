@@ -134,16 +134,16 @@ def test_another_version_reruns_what_computes_with_it_and_of_other_packages_noth
     assert find_concerned(pipeline) == (ALL[1:] if folder == "." else ["generate", "train", "evaluate"])
 
 
-def test_stages_refuse_versions_that_they_do_not_depend_on(quick_workspace: Workspace) -> None:
-    quick_workspace.change("\ntorch==2.", "\ntorch==1.", "requirements-compute.txt")
-    quick_workspace.commit()
+def test_stages_refuse_versions_that_they_do_not_depend_on(workspace: Workspace) -> None:
+    workspace.change("\ntorch==2.", "\ntorch==1.", "requirements-compute.txt")
+    workspace.commit()
     wanted = "`python -m pip install -r {}requirements-compute.txt` installs those, or write the versions that you mean"
     for command, folder, path in (
         (("dvc", "repro"), ".", ""),
         (("dvc", "exp", "run", "--temp", "-S", "split.seed=2"), ".", ""),
         (("dvc", "repro"), "pipelines/sine", "../../"),
     ):
-        result = Workspace(quick_workspace.path / folder).run(*command, check=False)
+        result = Workspace(workspace.path / folder).run(*command, check=False)
         assert result.returncode
         (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
         assert line.startswith(f"error: the installed versions are not those of {path}requirements-compute.txt: torch")
