@@ -1,6 +1,7 @@
 """`dvc repro`: from a fresh clone, with nothing to do, and after a change of each kind."""
 
 import json
+from pathlib import Path
 from secrets import token_hex
 
 import pytest
@@ -15,6 +16,12 @@ ALL = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "t
 
 def read_json(workspace: Workspace, name: str):
     return json.loads((workspace.path / name).read_text())
+
+
+def find_concerned(workspace: Workspace) -> list[str]:
+    """Return the stages of which `dvc status` says that they would run."""
+    status = json.loads(workspace.run("dvc", "status", "--json").stdout)
+    return [stage.partition(":")[2] or stage for stage in status]
 
 
 def test_a_fresh_clone_gets_models_and_metrics(reproduced: Workspace) -> None:
@@ -85,10 +92,9 @@ RUN_HERE = ("text_column: text", "method: skipgram", "experiment: headlines")  #
 def test_dvc_tells_which_stages_a_changed_parameter_concerns(quick_workspace: Workspace) -> None:
     for (old, new), (concerned, _) in CHANGES.items():
         quick_workspace.change(old, new)
-        status = json.loads(quick_workspace.run("dvc", "status", "--json").stdout)
         # Each experiment is to have its run in MLflow, so evaluate depends on all parameters but those of tracking.
         evaluate = [] if old.startswith("experiment") else ["evaluate"]
-        assert [stage.partition(":")[2] or stage for stage in status] == concerned + evaluate
+        assert find_concerned(quick_workspace) == concerned + evaluate
         quick_workspace.change(new, old)
 
 
@@ -115,6 +121,36 @@ def test_changed_code_reruns_the_stages_that_use_it(quick_workspace: Workspace, 
     with (quick_workspace.path / module).open("a") as file:
         file.write("# a comment\n")
     assert quick_workspace.stages_run("dvc", "repro") == stages
+
+
+@pytest.mark.parametrize("folder", [".", "pipelines/hello"])
+def test_another_version_reruns_what_computes_with_it_and_of_other_packages_nothing(
+    all_pipelines: Workspace, tmp_path: Path, folder: str
+) -> None:
+    workspace = all_pipelines.copy_to(tmp_path / "repository")
+    pipeline = Workspace(workspace.path / folder)
+    for name, file in {"pytest": "requirements-dev.txt", "mlflow": "requirements.txt"}.items():
+        workspace.change(f"\n{name}==", f"\n{name}==1.", file)
+    assert find_concerned(pipeline) == []
+    workspace.change("\ntorch==2.", "\ntorch==1.", "requirements-compute.txt")
+    assert find_concerned(pipeline) == (ALL[1:] if folder == "." else ["generate", "train", "evaluate"])
+
+
+def test_stages_refuse_versions_that_they_do_not_depend_on(workspace: Workspace) -> None:
+    workspace.change("\ntorch==2.", "\ntorch==1.", "requirements-compute.txt")
+    workspace.commit()
+    wanted = "`python -m pip install -r {}requirements-compute.txt` installs those, or write the versions that you mean"
+    for command, folder, path in (
+        (("dvc", "repro"), ".", ""),
+        (("dvc", "exp", "run", "--temp", "-S", "split.seed=2"), ".", ""),
+        (("dvc", "repro"), "pipelines/sine", "../../"),
+    ):
+        result = Workspace(workspace.path / folder).run(*command, check=False)
+        assert result.returncode
+        (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+        assert line.startswith(f"error: the installed versions are not those of {path}requirements-compute.txt: torch")
+        assert wanted.format(path) in line
+        assert "Traceback" not in result.stdout
 
 
 def test_a_changed_headline_reruns_everything(quick_workspace: Workspace) -> None:

@@ -83,7 +83,8 @@ def prepare(all_pipelines: Workspace, tmp_path: Path, case: str) -> tuple[Worksp
     """Return a copy of the repository after it has run, with the parameters of the case, and the pipeline's folder."""
     folder, changes, _ = CASES[case]
     workspace, files = Workspace(tmp_path / "whole"), tmp_path / "files"
-    for name in ("src", *(f"{folder}/{name}" for name in ("data", "models", "metrics", "params.yaml", "dvc.yaml"))):
+    parts = ("data", "models", "metrics", "params.yaml", "dvc.yaml")
+    for name in ("src", "requirements-compute.txt", *(f"{folder}/{name}" for name in parts)):
         copy(all_pipelines.path / name, workspace.path / name)
     write_files(files)
     for section, values in changes.items():
@@ -182,6 +183,7 @@ def test_stages_read_what_they_declare_and_nothing_else(all_pipelines: Workspace
         ("headlines", "pretrain", "deps", "models/tokenizer.json", "fails .* error: models/tokenizer.json is missing"),
         ("headlines", "split", "deps", "data/clean", "fails .*Failed to open local file .data/clean/rows"),
         ("a table", "preprocess", "deps", "src/unroll/stopwords/english", "fails .*stopwords"),
+        ("headlines", "split", "deps", "requirements-compute.txt", "opens requirements-compute.txt: not among"),
         ("sine", "evaluate", "deps", "../../src/unroll/waves.py", "fails .* No module named 'unroll.waves'"),
         ("headlines", "split", "params", "split", "reads split.method: not among its params"),
         ("headlines", "evaluate", "params", "train.threads", "reads train.threads: not among its params"),

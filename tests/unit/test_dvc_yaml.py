@@ -52,6 +52,13 @@ def test_a_stage_depends_on_every_module_that_it_imports_and_no_other(folder: st
     assert {path.resolve() for path in listed} == find_modules(find_module(folder, stage))
 
 
+@pytest.mark.parametrize(("folder", "stage"), EACH_STAGE)
+def test_what_computes_depends_on_the_versions_of_packages_and_what_downloads_does_not(folder: str, stage: str) -> None:
+    listed = [path for path in read_stages(folder)[stage]["deps"] if "requirements" in path]
+    computes = [] if stage == "download" else [ROOT / "requirements-compute.txt"]
+    assert [(ROOT / folder / path).resolve() for path in listed] == computes
+
+
 def test_packages_hold_no_code() -> None:
     """So that it does not matter that they are nobody's dependency."""
     for path in PACKAGE.rglob("__init__.py"):
