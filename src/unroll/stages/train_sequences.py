@@ -16,7 +16,7 @@ from unroll.outputs import count_parameters
 from unroll.processes import run_stage
 from unroll.progress import Epoch
 from unroll.resuming import FOLDER, Checkpoints, identify_training
-from unroll.sequence_model import SequenceConfig, SequenceModel, check_directions
+from unroll.sequence_model import SequenceConfig, SequenceModel
 from unroll.sequence_params import SequenceParams, read_sequence_params
 from unroll.sequences import NAMES, Sequences, load_sequences
 from unroll.symptoms import find_symptoms
@@ -37,7 +37,6 @@ def train_sequences(
     """Train, and write what a training leaves; `note` gets each epoch and its outputs for the validation split."""
     device = choose_device(params.train.device, params.train.portable)
     check_precision(params.train.precision, device)
-    check_directions(params.model, params.carry_state)
     make_repeatable(params.train.threads, device, params.train.portable)
     torch.manual_seed(params.train.seed)
     splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
