@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 RESAMPLES = 10_000
-CHUNK = 500  # resamples at a time, so that memory stays small
+DRAWN_AT_ONCE = 1_000_000  # counts, so that memory stays small
 
 
 @dataclass(frozen=True)
@@ -26,29 +27,35 @@ def bootstrap_macro_f1(labels: np.ndarray, first: np.ndarray, second: np.ndarray
     """
     # Rows of the same label and predictions are alike, so it is enough to draw how many there are of each kind.
     kinds, counts = np.unique(np.stack([labels, first, second], axis=1), axis=0, return_counts=True)
+    label, *predicted = (_mark(column, classes) for column in kinds.T)
     generator = np.random.default_rng(0)
-    shares = counts / counts.sum()
+    rows, shares = counts.sum(), counts / counts.sum()
+    at_once = max(1, DRAWN_AT_ONCE // len(kinds))
     differences = np.concatenate(
         [
-            _subtract(generator.multinomial(counts.sum(), shares, size=CHUNK), kinds, classes)
-            for _ in range(RESAMPLES // CHUNK)
+            _subtract(generator.multinomial(rows, shares, size=min(at_once, RESAMPLES - done)), label, *predicted)
+            for done in range(0, RESAMPLES, at_once)
         ]
     )
     low, high = np.quantile(differences, [0.025, 0.975])
-    return Interval(float(_subtract(counts[np.newaxis], kinds, classes)[0]), float(low), float(high))
+    return Interval(float(_subtract(counts[np.newaxis], label, *predicted)[0]), float(low), float(high))
 
 
-def _subtract(counts: np.ndarray, kinds: np.ndarray, classes: int) -> np.ndarray:
-    """Return the difference of macro-F1 for each row of `counts`, `[resamples, kinds]`; kinds: [kinds, 3]."""
-    label, first, second = (np.eye(classes, dtype=np.int64)[column] for column in kinds.T)
+def _mark(column: np.ndarray, classes: int) -> csr_array:
+    """Return which class each kind has, `[kinds, classes]`: a one in each row, and nothing else kept or computed."""
+    return csr_array((np.ones_like(column), (np.arange(len(column)), column)), shape=(len(column), classes))
+
+
+def _subtract(counts: np.ndarray, label: csr_array, first: csr_array, second: csr_array) -> np.ndarray:
+    """Return the difference of macro-F1 for each row of `counts`, `[resamples, kinds]`."""
     return _compute_macro_f1(counts, label, first) - _compute_macro_f1(counts, label, second)
 
 
-def _compute_macro_f1(counts: np.ndarray, label: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return the mean over classes of 2 TP / (actual + predicted); one-hot kinds.
+def _compute_macro_f1(counts: np.ndarray, label: csr_array, predicted: csr_array) -> np.ndarray:
+    """Return the mean over classes of 2 TP / (actual + predicted).
 
     A class that has no row has 0, as everywhere; but one whose few rows are not among those drawn is left out.
     """
-    hits, total = counts @ (label * predicted), counts @ label + counts @ predicted
-    not_drawn = (total == 0) & (label + predicted).any(axis=0)
+    hits, total = counts @ (label * predicted), counts @ (label + predicted)
+    not_drawn = (total == 0) & ((label + predicted).sum(axis=0) > 0)
     return (2 * hits / np.maximum(total, 1)).sum(axis=1) / (label.shape[1] - not_drawn.sum(axis=1))

@@ -6,20 +6,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
+# However many classes there are, a picture takes about a second and some megabytes.
+WRITTEN = 20  # classes up to which a confusion matrix has its numbers written into it
+TICKS = 80  # names at its edges
+CURVES = 10  # classes in one picture of curves: as many as there are colours
+
 
 def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
-    """Draw a confusion matrix: counts ([classes, classes], actual × predicted), coloured by the share of each row."""
+    """Draw a confusion matrix: counts ([classes, classes], actual × predicted), coloured by the share of each row.
+
+    With more than `WRITTEN` classes the picture grows no more: it has no numbers, and not every class's name.
+    """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 2.5 + 0.8 * len(class_names)
+    size = 2.5 + 0.8 * min(len(class_names), WRITTEN)
     figure = Figure(figsize=(size + 0.5, size), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        text = f"{counts[row, column]:,}\n{share:.0%}"
-        axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else "black")
+    rotation, alignment = 90, "center"
+    if len(class_names) <= WRITTEN:
+        rotation, alignment = 30, "right"
+        for (row, column), share in np.ndenumerate(shares):
+            text = f"{counts[row, column]:,}\n{share:.0%}"
+            axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else "black")
+    ticks = range(0, len(class_names), -(-len(class_names) // TICKS))
+    names = [class_names[number] for number in ticks]
     # A dollar sign is one, and begins no formula.
-    axes.set_xticks(range(len(class_names)), class_names, rotation=30, ha="right", parse_math=False)
-    axes.set_yticks(range(len(class_names)), class_names, parse_math=False)
+    axes.set_xticks(ticks, names, rotation=rotation, ha=alignment, parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("actual")
     axes.set_title("Confusion matrix, test split")
@@ -29,18 +42,21 @@ def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
 def draw_precision_recall(labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]) -> Figure:
     """Draw precision over recall for each class against the others, with its average precision.
 
-    labels: [rows] int64; probabilities: [rows, classes].
+    Of more than `CURVES` classes, those of the lowest average precision. labels: [rows] int64; probabilities: [rows,
+    classes].
     """
     figure = Figure(figsize=(5.6, 5), layout="constrained")
     axes = _prepare_unit_square(figure, "recall", "precision")
-    for number, name in enumerate(class_names):
-        actual = labels == number
-        if not actual.any():
-            continue  # a class that has no row in this split has no recall
-        precision, recall, _ = precision_recall_curve(actual, probabilities[:, number])
-        average = average_precision_score(actual, probabilities[:, number])
-        axes.step(recall, precision, where="post", label=f"{name} ({average:.3f})")
-    axes.set_title("Precision and recall, test split")
+    there = np.unique(labels)  # a class that has no row in this split has no recall
+    averages = {number: average_precision_score(labels == number, probabilities[:, number]) for number in there}
+    drawn = sorted(sorted(there, key=averages.__getitem__)[:CURVES])
+    for number in drawn:
+        precision, recall, _ = precision_recall_curve(labels == number, probabilities[:, number])
+        label = f"{class_names[number]} ({averages[number]:.3f})"
+        axes.step(recall, precision, where="post", label=label)
+    others = len(there) - len(drawn)
+    which = f"\nthe lowest {len(drawn)} classes, {others:,} others left out" if others else ""
+    axes.set_title(f"Precision and recall, test split{which}")
     legend = axes.legend(title="class (average precision)", loc="lower left")
     for text in legend.get_texts():
         text.set_parse_math(False)

@@ -43,8 +43,11 @@ def resume_outputs(model: nn.Module, examples: Examples, state: State | None) ->
 
 
 def compute_probabilities(model: nn.Module, examples: Examples, batch_size: int, temperature: float) -> np.ndarray:
-    """Return the classes' probabilities for each example of a split, `[rows, classes]` float32."""
-    return torch.softmax(compute_outputs(model, examples, batch_size) / temperature, dim=1).numpy()
+    """Return the classes' probabilities for each example of a split, `[rows, classes]` float64.
+
+    In float32 what is less likely than 1e-7 would be cut off, and the log loss of a confident mistake with it.
+    """
+    return torch.softmax(compute_outputs(model, examples, batch_size).double() / temperature, dim=1).numpy()
 
 
 def count_parameters(model: nn.Module) -> int:

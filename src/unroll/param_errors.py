@@ -64,7 +64,8 @@ def _explain(error: ErrorDetails, name: str, schema: type[BaseModel]) -> str:
     if error["type"] in ("model_type", "model_attributes_type"):
         return f"{name or 'the file'} = {value}: expected parameters in the form 'name: value'"
     if error["type"] == "string_pattern_mismatch":
-        expected = "a name without / and :" if name == "tracking.registered_model" else "64 hexadecimal digits"
+        allowed = "a name that begins with a letter or a digit and is without / : ? and quotation marks"
+        expected = allowed if name == "tracking.registered_model" else "64 hexadecimal digits"
         return f"{name} = {value}: expected {expected}"
     return f"{name} = {value}: expected {_expect(error)}"
 

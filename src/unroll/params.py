@@ -47,7 +47,7 @@ class TrainParams(Section):
     batch_size: Count
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     patience: Count
-    lr_patience: Annotated[int, Field(ge=0)]
+    lr_patience: Count
     lr_factor: Share
     clip_norm: Annotated[float, Field(gt=0)]
     weight_average: Annotated[float, Field(ge=0, lt=1)]
@@ -68,7 +68,7 @@ class TrainParams(Section):
 
 class TrackingParams(Section):
     enabled: bool
-    experiment: Annotated[str, Field(min_length=1)]
+    experiment: Annotated[str, Field(min_length=1, max_length=500)]  # as long as MLflow takes
     system_metrics: bool
 
 

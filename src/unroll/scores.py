@@ -12,8 +12,9 @@ from unroll.macro_f1 import compute_macro_f1
 def compute_scores(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> dict[str, float]:
     """Return the few figures that models are compared by: metrics/test.json.
 
-    labels: [rows] int64; probabilities: [rows, classes], rows that sum to 1. Log loss is the mean of -ln(probability
-    of the true class), in nats; for the calibration error see `compute_reliability`.
+    labels: [rows] int64; probabilities: [rows, classes] float64, rows that sum to 1. Log loss is the mean of
+    -ln(probability of the true class), in nats, of which scikit-learn counts 36 at most for a row; for the calibration
+    error see `compute_reliability`.
     """
     predicted = probabilities.argmax(axis=1)
     classes = probabilities.shape[1]

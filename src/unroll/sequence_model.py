@@ -87,15 +87,6 @@ def _list_sizes(weights: dict[str, Tensor]) -> tuple[int, ...]:
     return inputs[1], states[1], outputs[0]
 
 
-def check_directions(config: FeatureModelParams, carry_state: bool) -> None:
-    """Raise InputError for a model that would read what it is to forecast, or that cannot be resumed."""
-    if carry_state and config.bidirectional:
-        raise InputError(
-            "model.bidirectional = True: a state can be carried on in one direction only, so expected false, or "
-            "train.carry_state = false"
-        )
-
-
 def free_run(model: SequenceModel, features: Tensor, steps: int) -> Tensor:
     """Let a forecast go on by itself: read `[batch, time, features]`, then feed each output back as the next input.
 

@@ -109,6 +109,16 @@ class SineParams(SequenceParams):
     data: SineData
     model: StepModelParams
 
+    @model_validator(mode="after")
+    def _check_direction(self) -> "SineParams":
+        # At each step the next value is the target: read backward, it would be an input.
+        if self.model.bidirectional:
+            raise ValueError(
+                "model.bidirectional = true: read backward, the next value is known before it is forecast, so expected "
+                "false"
+            )
+        return self
+
     @property
     def main_metrics(self) -> tuple[str, ...]:
         return "test/free_run_rmse", "test/one_step_rmse"
@@ -118,6 +128,15 @@ class Sin2CosParams(SequenceParams):
     data: Sin2CosData
     model: StepModelParams
     train: Sin2CosTrainParams
+
+    @model_validator(mode="after")
+    def _check_direction(self) -> "Sin2CosParams":
+        if self.train.carry_state and self.model.bidirectional:
+            raise ValueError(
+                "model.bidirectional = true: a state can be carried on in one direction only, so expected false, or "
+                "train.carry_state = false"
+            )
+        return self
 
     @property
     def carry_state(self) -> bool:

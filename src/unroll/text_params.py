@@ -121,7 +121,8 @@ class EvaluateParams(Section):
 
 
 class TextTrackingParams(TrackingParams):
-    registered_model: Annotated[str, Field(pattern=r"^[^/:]+$")]
+    # Whatever MLflow can keep, search for and find again as models:/NAME@champion.
+    registered_model: Annotated[str, Field(pattern=r"""^\w[^/:?'"\p{C}]*$""", max_length=256)]
 
 
 class TextParams(PipelineParams):

@@ -71,7 +71,8 @@ def train_model(
         InputError: the loss is no longer a finite number.
     """
     optimizer = torch.optim.Adam(_group_parameters(model, params.learning_rate, options.embedding_rate), fused=True)
-    scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience)
+    # PyTorch's patience is how many epochs are let pass, ours the number at which something is done.
+    scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience - 1, threshold=0)
     average = MovingAverage(model, params.weight_average) if params.weight_average else None
     progress = Progress(model, average, optimizer, scheduler, options.keep_outputs)
     if checkpoints and checkpoints.load(progress):

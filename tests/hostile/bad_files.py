@@ -52,6 +52,11 @@ def utf16_without_mark(path: Path) -> None:
     path.write_bytes(TABLE.decode().encode("utf-16-be"))
 
 
+def three_classes(path: Path) -> None:
+    rows = "".join(f"Headline {number},{number % 3}\n" for number in range(60))
+    path.write_text(f"text,label\n{rows}")
+
+
 def latin1(path: Path) -> None:
     path.write_bytes("text,label\nA good one,World\nCafé wins,World\n".encode("latin-1"))
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 # Everything that has a state of its own: moving average, learning rate, frozen embedding, dropout, gradients.
 RECIPES: list[dict[str, Any]] = [
     {"cell": "gru"},
-    {"cell": "lstm", "weight_average": 0.9, "lr_patience": 0, "layers": 2, "dropout": 0.3},
+    {"cell": "lstm", "weight_average": 0.9, "lr_patience": 1, "layers": 2, "dropout": 0.3},
     {"cell": "rnn", "frozen_epochs": 3, "embedding_rate": 0.3, "embedding_dropout": 0.5, "log_gradients": True},
 ]
 

@@ -9,9 +9,10 @@ import torch
 from unroll.errors import InputError
 from unroll.objectives import Classification, Regression
 from unroll.outputs import compute_outputs, resume_outputs
+from unroll.params import check_params, read_yaml
 from unroll.progress import Training
-from unroll.sequence_model import SequenceModel, check_directions, free_run
-from unroll.sequence_params import SequenceParams, read_sequence_params
+from unroll.sequence_model import SequenceModel, free_run
+from unroll.sequence_params import SCHEMAS, SequenceParams, read_sequence_params
 from unroll.sequences import NAMES, Sequences
 from unroll.stages.hello.generate import spell
 from unroll.stages.sin2cos.generate import make_windows
@@ -99,10 +100,20 @@ def test_carrying_the_state_is_what_makes_the_cosine_known() -> None:
     assert errors[True] < 0.01 < errors[False]
 
 
-def test_both_directions_cannot_be_carried_on() -> None:
-    with pytest.raises(InputError, match=r"model\.bidirectional = True: a state can be carried on in one direction"):
-        check_directions(read_params("sin2cos", bidirectional=True).model, carry_state=True)
-    check_directions(read_params("mnist", bidirectional=True).model, carry_state=False)
+@pytest.mark.parametrize("pipeline", ["mnist", "hello", "sin2cos"])
+def test_what_forecasts_nothing_may_be_read_in_both_directions(pipeline: str) -> None:
+    train = {"carry_state": False} if pipeline == "sin2cos" else {}
+    values = read_yaml(PIPELINES / pipeline / "params.yaml")
+    values["model"]["bidirectional"] = True
+    check_params(values | {"train": values["train"] | train}, SCHEMAS[values["data"]["dataset"]], Path("params.yaml"))
+
+
+@pytest.mark.parametrize(("pipeline", "reason"), [("sine", "the next value is known"), ("sin2cos", "in one direction")])
+def test_a_forecast_and_a_carried_state_are_read_forward(pipeline: str, reason: str) -> None:
+    values = read_yaml(PIPELINES / pipeline / "params.yaml")
+    values["model"]["bidirectional"] = True
+    with pytest.raises(InputError, match=rf"model\.bidirectional = true: .*{reason}"):
+        check_params(values, SCHEMAS[pipeline], Path("params.yaml"))
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])

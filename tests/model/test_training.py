@@ -91,16 +91,27 @@ def test_stops_after_as_many_epochs_without_progress() -> None:
     assert len(training.history) == training.best.epoch + 2 < 50
 
 
-def test_the_learning_rate_falls_when_the_loss_does_not() -> None:
+@pytest.mark.parametrize("patience", [1, 2, 3])
+def test_the_learning_rate_falls_after_as_many_epochs_without_progress(patience: int) -> None:
     train, val = make_tokens(100, 1, noise=0.3), make_tokens(200, 2)
-    training = train_model(make_model(), train, val, make_params(epochs=8, lr_patience=0, lr_factor=0.1))
-    lowest, expected = float("inf"), 0.01
+    training = train_model(make_model(), train, val, make_params(epochs=12, lr_patience=patience, lr_factor=0.9))
+    lowest, waited, expected = float("inf"), 0, 0.01
     for epoch in training.history:
         assert epoch.learning_rate == pytest.approx(expected)
-        if epoch.val_loss > lowest * (1 - 1e-4):  # the scheduler's own threshold of what counts as progress
-            expected *= 0.1
+        waited = 0 if epoch.val_loss < lowest else waited + 1
         lowest = min(lowest, epoch.val_loss)
+        if waited == patience:
+            waited, expected = 0, expected * 0.9
     assert expected < 0.01
+
+
+def test_progress_that_keeps_the_weights_keeps_the_learning_rate_however_small_it_is() -> None:
+    train, val = make_tokens(100, 1), make_tokens(50, 2)
+    params = make_params(epochs=3, learning_rate=1e-6, lr_patience=1)
+    training = train_model(make_model(), train, val, params)
+    losses = [epoch.val_loss for epoch in training.history]
+    assert losses[0] * (1 - 1e-4) < losses[2] < losses[1] < losses[0]
+    assert [epoch.learning_rate for epoch in training.history] == [1e-6] * 3
 
 
 def test_the_norm_is_reported_before_clipping_and_clipping_has_an_effect() -> None:

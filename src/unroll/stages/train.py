@@ -10,6 +10,7 @@ from unroll.checkpoint import ModelConfig, load_labels
 from unroll.checksums import TEXT_PARTS, write_checksums
 from unroll.devices import check_precision, choose_device, make_repeatable
 from unroll.embedding import join_embedding, limit_embedding
+from unroll.errors import InputError
 from unroll.files import find_root, read_json, write_json
 from unroll.model import SequenceClassifier, drop_words
 from unroll.objectives import Classification, weigh_classes
@@ -38,6 +39,7 @@ def main() -> None:
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
     train, val = splits["train"], splits["val"]
     class_names = load_labels(MODELS / "labels.json")
+    check_head(params.model.head, len(class_names))
     config = ModelConfig(
         **params.model.model_dump(include=set(ArchitectureParams.model_fields)),
         vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
@@ -67,6 +69,15 @@ def main() -> None:
         run.finish(params, val, summary, training)
     checkpoints.remove()
     print(f"train: {config.cell} {describe_training(training, summary)}")
+
+
+def check_head(head: str, classes: int) -> None:
+    """Raise InputError for a head that cannot tell so many classes apart."""
+    if head == "logit" and classes != 2:
+        raise InputError(
+            f"params.yaml: model.head = 'logit' while the data has {classes} classes: one logit tells two apart, so "
+            "expected 'softmax'"
+        )
 
 
 def choose_options(params: TextParams, pretrained: bool) -> Options:

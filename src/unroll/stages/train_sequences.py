@@ -14,7 +14,7 @@ from unroll.outputs import count_parameters
 from unroll.processes import run_stage
 from unroll.progress import Training
 from unroll.resuming import FOLDER, Checkpoints, identify_training
-from unroll.sequence_model import SequenceConfig, SequenceModel, check_directions
+from unroll.sequence_model import SequenceConfig, SequenceModel
 from unroll.sequence_params import SequenceParams, read_sequence_params
 from unroll.sequences import NAMES, Sequences, load_sequences
 from unroll.symptoms import find_symptoms
@@ -33,7 +33,6 @@ def train_sequences(params: SequenceParams, keep_outputs: bool = False) -> Train
     """Train, and write what a training leaves; return it too, with the outputs of every epoch if they are kept."""
     device = choose_device(params.train.device, params.train.portable)
     check_precision(params.train.precision, device)
-    check_directions(params.model, params.carry_state)
     make_repeatable(params.train.threads, device, params.train.portable)
     torch.manual_seed(params.train.seed)
     splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
