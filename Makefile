@@ -22,7 +22,7 @@ $(VENV)/.installed: requirements.txt requirements-compute.txt pyproject.toml
 	$(PIP) -r requirements.txt
 	$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@# The pages of `dvc plots` then open without network.
-	@$(VENV)/bin/python -m unroll.plot_page .dvc/tmp/plots.html
+	@$(VENV)/bin/python -m unroll.tools.plot_page .dvc/tmp/plots.html
 	@$(VENV)/bin/dvc config --local plots.html_template tmp/plots.html
 	@for folder in pipelines/*/; do \
 		(cd $$folder && $(CURDIR)/$(VENV)/bin/dvc config --local plots.html_template ../../../.dvc/tmp/plots.html); done
@@ -42,7 +42,7 @@ repro-all: setup  ## run the pipelines under pipelines/ too, all on what comes w
 	@for folder in pipelines/*/; do echo "== $$folder" && (cd $$folder && dvc repro) || exit 1; done
 
 verify: setup  ## run every pipeline twice, under different circumstances, and compare the bytes
-	python -m unroll.verify
+	python -m unroll.tools.verify
 
 verify-all: verify browser $(VENV)/.developing  ## the same, then the proofs that take longer than tests may (docs/guarantees.md)
 	python -m pytest -m exhaustive
@@ -51,7 +51,7 @@ test: $(VENV)/.developing browser  ## run every test but those that take minutes
 	python -m pytest
 
 audit: $(VENV)/.audit  ## look for known vulnerabilities and risky code, and list the packages' licences
-	@python -m unroll.audit
+	@python -m unroll.tools.audit
 
 $(VENV)/.audit: requirements-audit.txt $(VENV)/.developing
 	$(PIP) --quiet -r requirements-dev.txt -r requirements-audit.txt
@@ -79,4 +79,4 @@ ui: setup  ## serve the MLflow UI on localhost (PORT=5000)
 	@unroll ui --port $(PORT)
 
 lock: $(VENV)/.developing  ## write the versions that are installed to requirements*.txt
-	python -m unroll.lock
+	python -m unroll.tools.lock

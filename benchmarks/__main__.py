@@ -24,7 +24,7 @@ from benchmarks.quality import describe_quality, measure_quality
 from benchmarks.report import write_report
 from benchmarks.text import describe_text, measure_text
 from benchmarks.threads import describe_threads, measure_threads
-from unroll.files import replace_when_done
+from unroll.base.files import replace_when_done
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 NAMES = ["text", "epochs", "products", "threads", "quality", "inference", "growth", "commands"]

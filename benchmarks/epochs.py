@@ -9,12 +9,12 @@ from torch.utils.data import DataLoader
 from benchmarks import textbook
 from benchmarks.headlines import Headlines, split_ids, take_rows
 from benchmarks.measure import Check, Comparison, Section, alternate, at_least, time_processor
-from unroll.checkpoint import ModelConfig
-from unroll.devices import make_repeatable
-from unroll.model import SequenceClassifier
-from unroll.text_params import ArchitectureParams, TextTrainParams
-from unroll.tokens import Tokens
-from unroll.training import train_model
+from unroll.base.devices import make_repeatable
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.files import ModelConfig
+from unroll.params.texts import ArchitectureParams, TextTrainParams
+from unroll.text.tokens import Tokens
+from unroll.training.loop import train_model
 
 LAYERS = (("rnn", False), ("gru", False), ("lstm", False), ("gru", True), ("lstm", True))
 TARGETS = {"rnn": 3.3, "gru": 2.6, "lstm": 2.6}

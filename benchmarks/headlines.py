@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 
-from unroll.datasets import choose_layout, read_rows
-from unroll.files import compute_hash, read_json
-from unroll.text_params import TextParams, read_text_params
-from unroll.tokens import Tokens, load_tokens
-from unroll.vocabulary import load_tokenizer
+from unroll.base.files import compute_hash, read_json
+from unroll.data.datasets import choose_layout, read_rows
+from unroll.params.texts import TextParams, read_text_params
+from unroll.text.tokens import Tokens, load_tokens
+from unroll.text.vocabulary import load_tokenizer
 
 ROOT = Path(__file__).parents[1]
 REAL_ROWS = ROOT.parent / "shared" / "data" / "ag_news" / "train.csv"

@@ -13,12 +13,11 @@ from benchmarks import textbook
 from benchmarks.epochs import build_textbook, list_layers, load_textbook, name_layer
 from benchmarks.headlines import Headlines, take_rows, tile_texts
 from benchmarks.measure import Comparison, Section, at_least, at_most, compare, time_processor
-from unroll.checkpoint import ModelConfig
-from unroll.checksums import TEXT_PARTS, write_checksums
-from unroll.files import write_json
-from unroll.forward import predict_all
-from unroll.inference import Classifier, load_classifier
-from unroll.model import SequenceClassifier
+from unroll.base.files import write_json
+from unroll.inference.classifier import Classifier, load_classifier
+from unroll.inference.forward import predict_all
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.files import TEXT_PARTS, ModelConfig, write_checksums
 
 BATCH_ROWS = 1024
 SINGLES = 300  # headlines that are classified one by one, in each round

@@ -22,12 +22,12 @@ import torch
 from benchmarks.headlines import ROOT
 from benchmarks.measure import alternate, time_processor
 from benchmarks.report import write_table
-from unroll.checkpoint import ModelConfig
-from unroll.devices import make_repeatable
-from unroll.model import SequenceClassifier
-from unroll.text_params import TextParams, read_text_params
-from unroll.tokens import Tokens
-from unroll.training import train_model
+from unroll.base.devices import make_repeatable
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.files import ModelConfig
+from unroll.params.texts import TextParams, read_text_params
+from unroll.text.tokens import Tokens
+from unroll.training.loop import train_model
 
 WORDS, ROWS, TIMED_ROWS = 60, 96, 1280
 LAYERS = [  # cell, bidirectional, layers, pooling: each cell with each pooling

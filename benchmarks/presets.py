@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from unroll.batches import make_batch, plan_batches
-from unroll.checkpoint import ModelConfig
-from unroll.console import Format, print_table
-from unroll.model import SequenceClassifier
-from unroll.text_params import ArchitectureParams, read_text_params
-from unroll.tokens import Tokens, load_tokens
+from unroll.cli.console import Format, print_table
+from unroll.models.batches import make_batch, plan_batches
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.files import ModelConfig
+from unroll.params.texts import ArchitectureParams, read_text_params
+from unroll.text.tokens import Tokens, load_tokens
 
 BATCHES = 12
 TUTORIAL = {"cell": "lstm", "layers": 2, "hidden_size": 256, "dropout": 0.5, "pooling": "last"}

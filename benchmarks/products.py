@@ -9,12 +9,12 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.epochs import VALIDATION_ROWS, list_layers, make_comparable, name_layer, time_our_epoch
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, time_clock
-from unroll.checkpoint import GATES, ModelConfig
-from unroll.devices import make_repeatable
-from unroll.model import SequenceClassifier
-from unroll.text_params import TextTrainParams
-from unroll.tokens import Tokens
-from unroll.training import train_model
+from unroll.base.devices import make_repeatable
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.files import GATES, ModelConfig
+from unroll.params.texts import TextTrainParams
+from unroll.text.tokens import Tokens
+from unroll.training.loop import train_model
 
 PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"}
 LSTM_LAYERS = {"aten::mkldnn_rnn_layer", "aten::mkldnn_rnn_layer_backward"}  # oneDNN's: products and gates in one

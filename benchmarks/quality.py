@@ -13,14 +13,14 @@ from benchmarks import textbook
 from benchmarks.epochs import make_config
 from benchmarks.headlines import Headlines, limit_rows, prepare_headlines, run
 from benchmarks.measure import Section, at_most, time_children
-from unroll.devices import make_repeatable
-from unroll.embedding import limit_embedding
-from unroll.macro_f1 import compute_macro_f1
-from unroll.model import SequenceClassifier
-from unroll.progress import Epoch
+from unroll.base.devices import make_repeatable
+from unroll.evaluation.validation import compute_macro_f1
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.layers import limit_embedding
 from unroll.stages.preprocess import choose_cleaning
-from unroll.training import Options, train_model
-from unroll.vectors import load_vectors
+from unroll.training.loop import Options, train_model
+from unroll.training.progress import Epoch
+from unroll.vectors.arrays import load_vectors
 
 # What tutorials choose: one direction, PyTorch's random embedding, stop words dropped.
 EMBEDDING_SIZE, HIDDEN_SIZE, DROPOUT, LEARNING_RATE, BATCH_ROWS, PATIENCE = 100, 128, 0.5, 0.001, 64, 3

@@ -13,12 +13,12 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
-from unroll.baseline import CANDIDATES, make_features
-from unroll.bootstrap import bootstrap_macro_f1
-from unroll.macro_f1 import compute_macro_f1
-from unroll.processes import run_stage
-from unroll.tokens import Tokens, load_tokens
-from unroll.vectors import load_vectors
+from unroll.base.process import run_stage
+from unroll.evaluation.baseline import CANDIDATES, make_features
+from unroll.evaluation.bootstrap import bootstrap_macro_f1
+from unroll.evaluation.validation import compute_macro_f1
+from unroll.text.tokens import Tokens, load_tokens
+from unroll.vectors.arrays import load_vectors
 
 SPLITS, TOKENS, VECTORS = Path("data/splits"), Path("data/tokens"), Path("data/vectors.npy")
 PREDICTIONS = Path("metrics/plots/predictions.csv")

@@ -9,12 +9,12 @@ import pyarrow as pa
 from benchmarks import textbook
 from benchmarks.headlines import Headlines, tile_texts
 from benchmarks.measure import Comparison, Section, add, at_least, compare
+from unroll.params.texts import TokenizeParams
 from unroll.stages.preprocess import choose_cleaning
-from unroll.text import Cleaning, clean_text
-from unroll.text_columns import clean_texts
-from unroll.text_params import TokenizeParams
-from unroll.token_columns import ColumnEncoder, make_column_encoder
-from unroll.vocabulary import make_encoder, train_tokenizer
+from unroll.text.clean import Cleaning, clean_text
+from unroll.text.clean_columns import clean_texts
+from unroll.text.encode_columns import ColumnEncoder, make_column_encoder
+from unroll.text.vocabulary import make_encoder, train_tokenizer
 
 TARGET = 8
 

@@ -10,12 +10,12 @@ import torch
 from benchmarks.epochs import VALIDATION_ROWS, make_comparable, make_config
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, alternate, at_least
-from unroll.checkpoint import ModelConfig
-from unroll.devices import make_repeatable
-from unroll.model import SequenceClassifier
-from unroll.text_params import TextTrainParams
-from unroll.tokens import Tokens
-from unroll.training import train_model
+from unroll.base.devices import make_repeatable
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.files import ModelConfig
+from unroll.params.texts import TextTrainParams
+from unroll.text.tokens import Tokens
+from unroll.training.loop import train_model
 
 
 @dataclass(frozen=True)

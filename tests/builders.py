@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from unroll.checkpoint import ModelConfig, list_shapes
-from unroll.checksums import TEXT_PARTS, write_checksums
-from unroll.files import write_json
-from unroll.text_params import TokenizeParams
-from unroll.vocabulary import train_tokenizer
+from unroll.base.files import write_json
+from unroll.models.files import TEXT_PARTS, ModelConfig, list_shapes, write_checksums
+from unroll.params.texts import TokenizeParams
+from unroll.text.vocabulary import train_tokenizer
 
 SMALL = {
     "cell": "gru",

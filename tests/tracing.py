@@ -20,9 +20,9 @@ from typing import Any
 PACKAGES = ["gensim.models", "matplotlib.pyplot", "pyarrow.parquet", "requests", "ruamel.yaml", "sklearn.svm", "torch"]
 PACKAGES += ["torch._dynamo", "mlflow", "mlflow.store.tracking.sqlalchemy_store"]
 OUTSIDE = ("DVC_", "MLFLOW_", "GIT_", "PYTHON")
-# Parameters that these read change no result: checking is of all of them in every stage, and the modules log to MLflow.
+# Parameters that these read change no result: checking is of all of them in every stage, and the folder logs to MLflow.
 CHECKING = "check_params"
-LOGGING = ("tracking.py", "linking.py", "baseline_run.py")
+LOGGING = "tracking"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def note_files(root: Path) -> set[str]:
 
 def note_params() -> set[str]:
     """Return a set that will hold the name of each parameter that is read: of a section as a whole, the section's."""
-    from unroll.params import PipelineParams, Section
+    from unroll.params.common import PipelineParams, Section
 
     read: set[str] = set()
     names: dict[int, str] = {}
@@ -132,7 +132,7 @@ def note_params() -> set[str]:
 def _is_exempt(frame: FrameType | None) -> bool:
     while frame:
         code = frame.f_code
-        if code.co_name == CHECKING or Path(code.co_filename).name in LOGGING:
+        if code.co_name == CHECKING or Path(code.co_filename).parent.name == LOGGING:
             return True
         frame = frame.f_back
     return False

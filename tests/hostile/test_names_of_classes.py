@@ -9,12 +9,12 @@ import pytest
 from mlflow.utils.validation import _validate_metric_name
 
 from builders import write_models
-from unroll.checksums import TEXT_PARTS, write_checksums
-from unroll.class_plots import draw_confusions, draw_precision_recall
-from unroll.metric_names import name_scores
-from unroll.model_commands import predict
-from unroll.result_commands import metrics
+from unroll.cli.model import predict
+from unroll.cli.results import metrics
+from unroll.evaluation.plots import draw_confusions, draw_precision_recall
+from unroll.models.files import TEXT_PARTS, write_checksums
 from unroll.stages.evaluate import read_baseline
+from unroll.tracking.names import name_scores
 
 NAMES = ["0", "1", "$x_$", "$\\frac$", "[/red]", "..", "w/", "/", "a//b", "=1+1", "nan", "NA", "True", "", 'a,"b']
 

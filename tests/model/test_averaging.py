@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from unroll.averaging import MovingAverage
+from unroll.training.averaging import MovingAverage
 
 
 def change(model: nn.Module, seed: int) -> None:

@@ -9,13 +9,13 @@ import pytest
 from sklearn.metrics import log_loss
 
 from conftest import Workspace
-from unroll.checkpoint import load_config
-from unroll.files import read_json
-from unroll.forward import predict_all, predict_one
-from unroll.inference import Classifier, load_classifier
-from unroll.model import load_model
-from unroll.outputs import compute_probabilities
-from unroll.tokens import load_tokens
+from unroll.base.files import read_json
+from unroll.inference.classifier import Classifier, load_classifier
+from unroll.inference.forward import predict_all, predict_one
+from unroll.models.classifier import load_model
+from unroll.models.files import load_config
+from unroll.models.predict import compute_probabilities
+from unroll.text.tokens import load_tokens
 
 pytestmark = pytest.mark.slow
 

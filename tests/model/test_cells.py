@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unroll.cells import unroll_layers
-from unroll.encoder import CELLS
+from unroll.models.cells import unroll_layers
+from unroll.models.encoder import CELLS
 
 VARIANTS = list(itertools.product(CELLS, (1, 2), (False, True), (False, True)))
 

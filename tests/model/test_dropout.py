@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unroll.dropout import Dropout
+from unroll.models.layers import Dropout
 
 
 @pytest.mark.parametrize("probability", [0.05, 0.5, 0.9])

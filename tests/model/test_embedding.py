@@ -6,11 +6,11 @@ import torch
 from test_training import make_params, make_tokens
 
 from builders import make_config
-from unroll.embedding import PartialEmbedding, join_embedding, limit_embedding
-from unroll.model import SequenceClassifier, drop_words
-from unroll.progress import Training
-from unroll.tokens import PADDING_ID, UNKNOWN_ID
-from unroll.training import Options, train_model
+from unroll.models.classifier import SequenceClassifier, drop_words
+from unroll.models.layers import PartialEmbedding, join_embedding, limit_embedding
+from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
+from unroll.training.loop import Options, train_model
+from unroll.training.progress import Training
 
 WORDS = 40  # those of make_tokens
 VOCABULARY = 100  # the rest are words that only pretraining has met

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import make_config
-from unroll import forward, packing
-from unroll.forward import compute_logits, predict_all, predict_one
-from unroll.model import SequenceClassifier
-from unroll.network import Network, build_network
-from unroll.outputs import compute_outputs as compute_with_torch
-from unroll.outputs import compute_probabilities
-from unroll.tokens import Tokens
+from unroll.inference import forward, packing
+from unroll.inference.forward import compute_logits, predict_all, predict_one
+from unroll.inference.network import Network, build_network
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.predict import compute_outputs as compute_with_torch
+from unroll.models.predict import compute_probabilities
+from unroll.text.tokens import Tokens
 
 CELLS, POOLINGS = ("rnn", "gru", "lstm"), ("last", "max", "mean", "attention")
 VARIANTS = list(itertools.product(CELLS, (False, True), POOLINGS, (1, 2)))

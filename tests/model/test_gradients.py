@@ -6,11 +6,11 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from builders import make_config
-from unroll.batches import make_batch
-from unroll.gradients import clip_gradients, measure_gradients
-from unroll.model import SequenceClassifier
-from unroll.objectives import Classification
-from unroll.tokens import Tokens
+from unroll.models.batches import make_batch
+from unroll.models.classifier import SequenceClassifier
+from unroll.text.tokens import Tokens
+from unroll.training.gradients import clip_gradients, measure_gradients
+from unroll.training.objectives import Classification
 
 LENGTHS = [6, 3, 9, 1]
 

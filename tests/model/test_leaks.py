@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 from unroll.stages import baseline, preprocess, pretrain, split, tokenize, train
-from unroll.tokens import PADDING_ID, UNKNOWN_ID
-from unroll.vocabulary import list_tokens, load_tokenizer
+from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
+from unroll.text.vocabulary import list_tokens, load_tokenizer
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 CHANGES = {

@@ -8,10 +8,10 @@ import torch
 from benchmarks.portability import LIMITS, Trained, compare_metrics, run_limited
 from pydantic import ValidationError
 
-from unroll.devices import choose_device
-from unroll.errors import InputError
-from unroll.portable import fix_dispatch, fix_torch
-from unroll.text_params import TextTrainParams, read_text_params
+from unroll.base.devices import choose_device
+from unroll.base.errors import InputError
+from unroll.base.portable import fix_dispatch, fix_torch
+from unroll.params.texts import TextTrainParams, read_text_params
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 LIMITED = ["none", "ONEDNN_MAX_CPU_ISA=SSE41", "all of these at their lowest"]

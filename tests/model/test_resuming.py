@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from builders import make_config
-from unroll.embedding import limit_embedding
-from unroll.model import SequenceClassifier, drop_words
-from unroll.progress import Epoch, Training
-from unroll.resuming import KEPT, Checkpoints, identify_training
-from unroll.text_params import TextParams, read_text_params
-from unroll.tokens import Tokens
-from unroll.training import Options, train_model
+from unroll.models.classifier import SequenceClassifier, drop_words
+from unroll.models.layers import limit_embedding
+from unroll.params.texts import TextParams, read_text_params
+from unroll.text.tokens import Tokens
+from unroll.training.loop import Options, train_model
+from unroll.training.progress import Epoch, Training
+from unroll.training.resume import KEPT, Checkpoints, identify_training
 
 ROOT = Path(__file__).parents[2]
 # Everything that has a state of its own: moving average, learning rate, frozen embedding, dropout, gradients.
@@ -171,7 +171,7 @@ def test_other_examples_weights_and_code_make_another_key(tmp_path: Path, monkey
     params = read_params()
     keys = {identify(params), identify(params, rows=31), identify(params, label=1), identify(params, seed=2)}
     (tmp_path / "training.py").write_text("changed")
-    monkeypatch.setattr("unroll.training.__file__", str(tmp_path / "training.py"))
+    monkeypatch.setattr("unroll.training.loop.__file__", str(tmp_path / "training.py"))
     assert len(keys | {identify(params)}) == 5
 
 

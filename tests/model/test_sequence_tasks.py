@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from unroll.errors import InputError
-from unroll.objectives import Classification, Regression
-from unroll.outputs import compute_outputs, resume_outputs
-from unroll.params import check_params, read_yaml
-from unroll.progress import Training
-from unroll.sequence_model import SequenceModel, free_run
-from unroll.sequence_params import SCHEMAS, SequenceParams, read_sequence_params
-from unroll.sequences import NAMES, Sequences
+from unroll.base.errors import InputError
+from unroll.models.predict import compute_outputs, resume_outputs
+from unroll.params.common import check_params, read_yaml
+from unroll.sequences.arrays import NAMES, Sequences
+from unroll.sequences.model import SequenceModel, free_run
+from unroll.sequences.params import SCHEMAS, SequenceParams, read_sequence_params
+from unroll.sequences.waves import draw_phases, make_waves
 from unroll.stages.hello.generate import spell
 from unroll.stages.sin2cos.generate import make_windows
 from unroll.stages.sine.generate import make_series
 from unroll.stages.train_sequences import configure
-from unroll.training import Options, detach_state, train_model
-from unroll.waves import draw_phases, make_waves
+from unroll.training.loop import Options, detach_state, train_model
+from unroll.training.objectives import Classification, Regression
+from unroll.training.progress import Training
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 

@@ -8,10 +8,10 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from builders import make_config
-from unroll.batches import make_batch
-from unroll.model import EMBEDDING_STD, SequenceClassifier
-from unroll.outputs import compute_outputs, count_parameters
-from unroll.tokens import PADDING_ID, Tokens
+from unroll.models.batches import make_batch
+from unroll.models.classifier import EMBEDDING_STD, SequenceClassifier
+from unroll.models.predict import compute_outputs, count_parameters
+from unroll.text.tokens import PADDING_ID, Tokens
 
 CELLS, POOLINGS = ("rnn", "gru", "lstm"), ("last", "max", "mean", "attention")
 VARIANTS = list(itertools.product(CELLS, (False, True), POOLINGS, (1, 2)))

@@ -14,12 +14,12 @@ from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 from conftest import list_networks
-from unroll.forward import predict_all
-from unroll.inference import load_classifier
-from unroll.params import flatten_params
+from unroll.inference.classifier import load_classifier
+from unroll.inference.forward import predict_all
+from unroll.params.common import flatten_params
+from unroll.params.texts import read_text_params
 from unroll.stages import baseline, download, evaluate, preprocess, pretrain, split, tokenize, train
-from unroll.text_params import read_text_params
-from unroll.tokens import load_tokens
+from unroll.text.tokens import load_tokens
 
 ROOT = Path(__file__).parents[2]
 CHANGES = {

@@ -8,15 +8,15 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from builders import make_config
-from unroll.devices import check_precision, choose_device, make_repeatable
-from unroll.errors import InputError
-from unroll.model import SequenceClassifier, drop_words
-from unroll.objectives import Classification, weigh_classes
-from unroll.outputs import compute_outputs
-from unroll.progress import Epoch, Training
-from unroll.text_params import TextTrainParams
-from unroll.tokens import UNKNOWN_ID, Tokens
-from unroll.training import Options, train_model
+from unroll.base.devices import check_precision, choose_device, make_repeatable
+from unroll.base.errors import InputError
+from unroll.models.classifier import SequenceClassifier, drop_words
+from unroll.models.predict import compute_outputs
+from unroll.params.texts import TextTrainParams
+from unroll.text.tokens import UNKNOWN_ID, Tokens
+from unroll.training.loop import Options, train_model
+from unroll.training.objectives import Classification, weigh_classes
+from unroll.training.progress import Epoch, Training
 
 
 def make_params(**changes: object) -> TextTrainParams:

@@ -86,7 +86,7 @@ def test_a_command_loads_no_more_than_it_needs(
     (models_alone.path / "in.csv").write_text("text\nShares fall\n")
     script = """
 import sys
-from unroll.cli import main
+from unroll.cli.main import main
 try:
     main()
 finally:

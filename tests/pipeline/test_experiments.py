@@ -59,7 +59,7 @@ def test_an_experiment_in_a_temporary_directory_leaves_its_run_in_the_repository
 
 def test_a_queued_experiment_runs_the_code_it_was_queued_with(workspace: Workspace) -> None:
     """Not that of an installed package, nor what stands in the main checkout by the time it runs."""
-    train = "src/unroll/training_files.py"
+    train = "src/unroll/training/report.py"
     workspace.change('"parameters": parameters,', '"parameters": parameters, "marker": 7,', file=train)
     workspace.run("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "model.layers=2", *ONE_EPOCH)
     workspace.change('"marker": 7,', '"marker": 8,', file=train)

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from conftest import Workspace, list_networks
-from unroll.metric_names import name_scores
+from unroll.tracking.names import name_scores
 
 pytestmark = pytest.mark.slow
 

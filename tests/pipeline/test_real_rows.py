@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import Workspace, set_params
-from unroll.text import Cleaning, clean_text
-from unroll.tokens import UNKNOWN_ID, load_tokens
-from unroll.vocabulary import load_tokenizer
+from unroll.text.clean import Cleaning, clean_text
+from unroll.text.tokens import UNKNOWN_ID, load_tokens
+from unroll.text.vocabulary import load_tokenizer
 
 pytestmark = pytest.mark.slow
 SPLITS = ("train", "val", "test")

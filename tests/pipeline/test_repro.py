@@ -115,7 +115,11 @@ def test_a_changed_parameter_reruns_the_stages_it_concerns_and_no_others(
 
 @pytest.mark.parametrize(
     ("module", "stages"),
-    [("src/unroll/plots.py", ["evaluate"]), ("src/unroll/stages/split.py", ["split"]), ("src/unroll/cli.py", [])],
+    [
+        ("src/unroll/evaluation/plots.py", ["evaluate"]),
+        ("src/unroll/stages/split.py", ["split"]),
+        ("src/unroll/cli/main.py", []),
+    ],
 )
 def test_changed_code_reruns_the_stages_that_use_it(quick_workspace: Workspace, module: str, stages: list[str]) -> None:
     with (quick_workspace.path / module).open("a") as file:

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from conftest import Workspace, find_free_port, list_networks, make_environment, run_grid
-from unroll.inference import load_classifier
+from unroll.inference.classifier import load_classifier
 
 pytestmark = pytest.mark.slow
 

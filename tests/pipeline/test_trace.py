@@ -59,7 +59,7 @@ CASES = {
 LONG = ("imdb", "a table", "AG News", "reviews", "stateless")
 TRACKED = ("baseline", "evaluate")  # what these tell MLflow, they read again
 # A model that MLflow registers is logged with the module that serves it.
-LOGGED = [str(path.relative_to(ROOT)) for path in find_modules(PACKAGE / "mlflow_model.py")]
+LOGGED = [str(path.relative_to(ROOT)) for path in find_modules(PACKAGE / "tracking" / "mlflow_model.py")]
 
 
 def write_files(folder: Path) -> None:
@@ -182,9 +182,15 @@ def test_stages_read_what_they_declare_and_nothing_else(all_pipelines: Workspace
         ("headlines", "evaluate", "deps", "metrics/baseline.csv", "fails .* error: metrics/baseline.csv: No such file"),
         ("headlines", "pretrain", "deps", "models/tokenizer.json", "fails .* error: models/tokenizer.json is missing"),
         ("headlines", "split", "deps", "data/clean", "fails .*Failed to open local file .data/clean/rows"),
-        ("a table", "preprocess", "deps", "src/unroll/stopwords/english", "fails .*stopwords"),
+        ("a table", "preprocess", "deps", "src/unroll/text/stopwords/english", "fails .*stopwords"),
         ("headlines", "split", "deps", "requirements-compute.txt", "opens requirements-compute.txt: not among"),
-        ("sine", "evaluate", "deps", "../../src/unroll/waves.py", "fails .* No module named 'unroll.waves'"),
+        (
+            "sine",
+            "evaluate",
+            "deps",
+            "../../src/unroll/sequences/waves.py",
+            "fails .* No module named 'unroll.sequences.waves'",
+        ),
         ("headlines", "split", "params", "split", "reads split.method: not among its params"),
         ("headlines", "evaluate", "params", "train.threads", "reads train.threads: not among its params"),
         ("hello", "train", "params", "model", "reads model: not among its params"),
@@ -214,7 +220,7 @@ def test_what_is_missing_in_dvc_yaml_is_found(
             "params = params.model_copy(update={'seed': int(Path('models').exists())})",
             "split writes another data/splits",
         ),
-        ("import unroll.scores", "split fails with nothing but its deps: "),
+        ("import unroll.evaluation.scores", "split fails with nothing but its deps: "),
     ],
 )
 def test_what_a_stage_reads_undeclared_is_found(

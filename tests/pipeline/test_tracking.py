@@ -17,10 +17,10 @@ from mlflow.entities.model_registry import ModelVersion
 from ruamel.yaml import YAML
 
 from conftest import Workspace, list_networks, set_params
-from unroll.baseline_run import log_baseline
-from unroll.params import flatten_params
-from unroll.store import connect
-from unroll.text_params import read_text_params
+from unroll.params.common import flatten_params
+from unroll.params.texts import read_text_params
+from unroll.tracking.baseline import log_baseline
+from unroll.tracking.store import connect
 
 pytestmark = pytest.mark.slow
 FITTED = ("c", "parameters", "temperature", "val_macro_f1")  # what metrics/baseline.json has beside test scores
@@ -145,7 +145,9 @@ def test_experiments_at_the_same_time_share_one_run_of_their_baseline(
 @pytest.mark.exhaustive
 def test_another_baseline_leaves_the_differences_to_the_one_before(workspace: Workspace) -> None:
     (first,), (linear,) = list_runs(workspace), list_baselines(workspace)
-    workspace.change("CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)", "CANDIDATES = (0.001,)", "src/unroll/baseline.py")
+    workspace.change(
+        "CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)", "CANDIDATES = (0.001,)", "src/unroll/evaluation/baseline.py"
+    )
     assert workspace.stages_run("dvc", "repro") == ["baseline", "evaluate"]
     again, second = list_runs(workspace)
     assert again.data.to_dictionary() == first.data.to_dictionary()
@@ -181,7 +183,7 @@ def test_the_lock_file_leads_to_the_run_and_back(reproduced: Workspace) -> None:
 def test_the_logged_model_answers_as_the_pipeline_does_without_pickle(
     reproduced: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from unroll.inference import load_classifier
+    from unroll.inference.classifier import load_classifier
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{reproduced.path / 'mlflow.db'}")
     (run,) = list_runs(reproduced)
@@ -299,7 +301,7 @@ def test_a_run_reaches_for_no_network(quick_workspace: Workspace) -> None:
 def test_parallel_first_runs_do_not_race_for_the_store(quick_workspace: Workspace) -> None:
     """Six processes meet a store that does not exist yet."""
     quick_workspace.forget_runs()
-    script = "from unroll.store import connect; print('experiment', connect('headlines').experiment_id)"
+    script = "from unroll.tracking.store import connect; print('experiment', connect('headlines').experiment_id)"
     start, wait = f'python -c "{script}" & pids="$pids $!"', "wait $pid || exit 1"
     command = f"for n in 1 2 3 4 5 6; do {start}; done; for pid in $pids; do {wait}; done"
     output = quick_workspace.run("bash", "-c", command).stdout
@@ -452,7 +454,7 @@ def test_whatever_fails_in_tracking_does_not_end_a_training(quick_workspace: Wor
     """What is logged at the end, too, as the training was worth hours perhaps; the next evaluation tells the reason."""
     set_params(quick_workspace, "tracking", enabled=True)
     registering = "        choose_champion(client, name, standing.val_rows)\n"
-    quick_workspace.change(registering, "        raise ValueError('a bug')\n", "src/unroll/registry.py")
+    quick_workspace.change(registering, "        raise ValueError('a bug')\n", "src/unroll/tracking/registry.py")
     output = quick_workspace.run("dvc", "repro", "--force", "--single-item", "train").stdout
     assert "mlflow.db was lost (ValueError: a bug): its run lacks scores and model" in output
     assert "Traceback" not in output
@@ -461,7 +463,7 @@ def test_whatever_fails_in_tracking_does_not_end_a_training(quick_workspace: Wor
 
 
 def test_the_champion_answers_as_unroll_predict_does(reproduced: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unroll.inference import load_classifier
+    from unroll.inference.classifier import load_classifier
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{reproduced.path / 'mlflow.db'}")
     texts = ["Shares fall on profit warning", "Striker scores twice in cup final"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Workspace, set_params
-from unroll.verify import CIRCUMSTANCES, describe_difference, read_outputs, reproduce
+from unroll.tools.verify import CIRCUMSTANCES, describe_difference, read_outputs, reproduce
 
 LOCK = b"""schema: '2.0'
 stages:
@@ -48,7 +48,7 @@ def test_the_default_pipeline_comes_to_the_same_bytes_under_other_circumstances(
 def test_a_pipeline_comes_to_the_same_bytes_under_other_circumstances(pristine: Workspace, tmp_path: Path) -> None:
     workspace = pristine.copy_to(tmp_path / "repository")
     set_params(Workspace(workspace.path / "pipelines/hello"), "tracking", enabled=False)
-    output = workspace.run("python", "-m", "unroll.verify", "pipelines/hello").stdout
+    output = workspace.run("python", "-m", "unroll.tools.verify", "pipelines/hello").stdout
     assert output.startswith("pipelines/hello: 9 outputs of 3 stages, the same bytes twice")
 
 
@@ -62,6 +62,6 @@ def test_a_stage_that_depends_on_its_circumstances_is_found(pristine: Workspace,
         "letters = list(set(data.input + data.target))",
         "src/unroll/stages/hello/generate.py",
     )
-    result = workspace.run("python", "-m", "unroll.verify", "pipelines/hello", check=False)
+    result = workspace.run("python", "-m", "unroll.tools.verify", "pipelines/hello", check=False)
     assert result.returncode == 1
     assert "error: pipelines/hello: data/sequences of stage generate differs: md5" in result.stdout

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from unroll import audit
-from unroll.errors import InputError
+from unroll.base.errors import InputError
+from unroll.tools import audit
 
 CLEAN = {"name": "numpy", "version": "2.4.6", "vulns": []}
 UNKNOWN = {"name": "torch", "skip_reason": "Dependency not found on PyPI and could not be audited: torch (2.13.0)"}
@@ -68,4 +68,4 @@ def test_a_service_that_cannot_be_reached_is_told_and_no_finding(
 )
 def test_licences(name: str, licence: str, is_clear: bool) -> None:
     found = audit.list_unclear_licences([{"Name": name, "Version": "1", "License": licence}])
-    assert found == ([] if is_clear else [f"a has the licence {licence!r}: expected one that unroll.audit knows"])
+    assert found == ([] if is_clear else [f"a has the licence {licence!r}: expected one that unroll.tools.audit knows"])

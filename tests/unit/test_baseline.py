@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.baseline import fit_baseline
-from unroll.bootstrap import bootstrap_macro_f1
-from unroll.calibration import fit_temperature
-from unroll.macro_f1 import compute_macro_f1
+from unroll.evaluation.baseline import fit_baseline
+from unroll.evaluation.bootstrap import bootstrap_macro_f1
+from unroll.evaluation.validation import compute_macro_f1, fit_temperature
 
 TEXTS = ["shares fall", "profit falls", "bank profit", "cup final", "the cup match", "match final"]
 LABELS = np.array([0, 0, 0, 1, 1, 1])

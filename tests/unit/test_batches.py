@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.batches import iterate_batches, make_batch, plan_batches
-from unroll.tokens import PADDING_ID, Tokens
+from unroll.models.batches import iterate_batches, make_batch, plan_batches
+from unroll.text.tokens import PADDING_ID, Tokens
 
 CPU = torch.device("cpu")
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=120)

@@ -11,11 +11,11 @@ from benchmarks.report import write_report
 
 from builders import make_config
 from conftest import ROOT
-from unroll.model import SequenceClassifier
+from unroll.models.classifier import SequenceClassifier
+from unroll.params.texts import read_text_params
 from unroll.stages.preprocess import choose_cleaning
-from unroll.text import clean_text
-from unroll.text_params import read_text_params
-from unroll.vocabulary import encode_texts, train_tokenizer
+from unroll.text.clean import clean_text
+from unroll.text.vocabulary import encode_texts, train_tokenizer
 
 
 @pytest.mark.parametrize("stop_words", ["keep", "drop"])

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from unroll.cache_check import find_damage, list_copies, list_entries
+from unroll.cli.check import find_damage, list_copies, list_entries
 
 
 def add(cache: Path, content: bytes, kept: bytes, suffix: str = "") -> Path:

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from unroll.comparison import (
+from unroll.base.errors import InputError
+from unroll.cli.compare import tabulate_differences, tabulate_figures, tabulate_means
+from unroll.results.collect import Result
+from unroll.results.comparison import (
     choose_baselines,
     choose_reference,
     choose_results,
@@ -17,9 +20,6 @@ from unroll.comparison import (
     find_varying,
     summarize_baselines,
 )
-from unroll.comparison_tables import tabulate_differences, tabulate_figures, tabulate_means
-from unroll.errors import InputError
-from unroll.results import Result
 
 F1 = "test/macro_f1"
 

@@ -5,10 +5,10 @@ import io
 
 import pytest
 
-from unroll.comparison_report import Question, print_comparison
-from unroll.console import Format
-from unroll.errors import InputError
-from unroll.results import Result, Results
+from unroll.base.errors import InputError
+from unroll.cli.compare import Question, print_comparison
+from unroll.cli.console import Format
+from unroll.results.collect import Result, Results
 
 F1 = "test/macro_f1"
 OWN = {"data.dataset": "sample", "split.seed": "1"}

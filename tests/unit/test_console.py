@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from unroll.console import Format, print_table
+from unroll.cli.console import Format, print_table
 
 COLUMNS, ROWS = ["name", "score"], [["a|b", "0.5 ± 0.1"], ["3rd [try]", "–"]]
 

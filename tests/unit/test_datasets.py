@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unroll import table_files
-from unroll.datasets import Layout, choose_layout, list_sources, read_rows
-from unroll.errors import InputError
-from unroll.table_files import find_suffix, read_table
-from unroll.text_params import DataParams
+from unroll.base.errors import InputError
+from unroll.data import tables as table_files
+from unroll.data.datasets import Layout, choose_layout, list_sources, read_rows
+from unroll.data.tables import find_suffix, read_table
+from unroll.params.texts import DataParams
 
 LAYOUT = Layout(None, ("title",), (), "label", None)
 AG_NEWS = Layout(("class", "title", "description"), ("title", "description"), (), "class", {"1": "World"})

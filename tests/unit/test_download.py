@@ -19,9 +19,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from unroll import fetching
-from unroll.errors import InputError
-from unroll.fetching import check_content, fetch, fetch_cached, refuse_html
+from unroll.base.errors import InputError
+from unroll.data import download as fetching
+from unroll.data.download import check_content, fetch, fetch_cached, refuse_html
 
 CONTENT = b"title,label\n" + b"Shares fall,Business\n" * 20_000
 LOGIN = "Basic " + b64encode(b"reader:sesame").decode()

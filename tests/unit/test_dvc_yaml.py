@@ -68,11 +68,13 @@ def test_packages_hold_no_code() -> None:
 
 def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
     module = tmp_path / "stage.py"
-    module.write_text("def main():\n    from unroll.text import clean_text\n    import unroll.macro_f1\n")
-    assert {path.name for path in find_modules(module)} == {"stage.py", "text.py", "macro_f1.py"}
-    # tables.py imports files.py, which imports errors.py: found through it
-    module.write_text("from unroll import tables\n")
-    assert {path.name for path in find_modules(module)} == {"stage.py", "tables.py", "files.py", "errors.py"}
+    module.write_text(
+        "def main():\n    from unroll.base.files import read_json\n    import unroll.evaluation.validation\n"
+    )
+    # files.py imports errors.py: found through it
+    assert {path.name for path in find_modules(module)} == {"stage.py", "files.py", "errors.py", "validation.py"}
+    module.write_text("from unroll.data import parquet\n")
+    assert {path.name for path in find_modules(module)} == {"stage.py", "parquet.py", "files.py", "errors.py"}
 
 
 @pytest.mark.parametrize("folder", PIPELINES)

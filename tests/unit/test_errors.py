@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from unroll import cli, inference
-from unroll.errors import DEBUG, InputError, hide_password, make_printable
+from unroll.base.errors import DEBUG, InputError, hide_password, make_printable
+from unroll.cli import inference
+from unroll.cli import main as cli
 
 SCHEMES = st.sampled_from(["https", "ftp", "s3", "postgresql+psycopg2", "HTTP"])
 # Around any text, so that it is not found elsewhere by chance. The first is the user, the second the password.
@@ -22,7 +23,7 @@ def test_a_request_to_stop_ends_a_stage_in_one_line(name: str) -> None:
     # Where the tests run in the background, the shell has them ignore Ctrl-C; a stage that a person runs does not.
     listen = "signal.signal(signal.SIGINT, signal.default_int_handler)"
     stop = f"lambda: os.kill(os.getpid(), signal.{name})"
-    command = f"import os, signal; {listen}; from unroll.processes import run_stage; run_stage({stop})"
+    command = f"import os, signal; {listen}; from unroll.base.process import run_stage; run_stage({stop})"
     result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
 
@@ -62,7 +63,7 @@ def test_what_is_left_of_an_address(text: str, hidden: str) -> None:
 
 def run_failing_stage(error: str, **environment: str) -> tuple[int, list[str]]:
     """Run a stage that raises an error; return its exit code and what it says."""
-    imports = "from unroll.errors import InputError\nfrom unroll.processes import run_stage"
+    imports = "from unroll.base.errors import InputError\nfrom unroll.base.process import run_stage"
     command = f"{imports}\ndef main(): raise {error}\nrun_stage(main)"
     variables = os.environ | {DEBUG: ""} | environment
     result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, env=variables)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from unroll.errors import InputError
-from unroll.files import (
+from unroll.base.errors import InputError
+from unroll.base.files import (
     NO_ROOM,
     compute_hash,
     find_root,

@@ -14,14 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from unroll.datasets import choose_layout, read_rows
-from unroll.errors import InputError, make_printable
-from unroll.params import check_params, read_yaml
-from unroll.pipelines import choose_schema
+from unroll.base.errors import InputError, make_printable
+from unroll.data.datasets import choose_layout, read_rows
+from unroll.params.common import check_params, read_yaml
+from unroll.params.texts import DataParams
+from unroll.results.pipelines import choose_schema
 from unroll.stages.preprocess import SCHEMA, clean_rows
-from unroll.text import Cleaning, clean_text, decode_entities
-from unroll.text_columns import clean_texts
-from unroll.text_params import DataParams
+from unroll.text.clean import Cleaning, clean_text, decode_entities
+from unroll.text.clean_columns import clean_texts
 
 many = settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")))
 DEFAULTS: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from builders import make_config
-from unroll.errors import InputError
-from unroll.gradient_study import Reach, choose_texts, draw_reaches, measure_reach
-from unroll.tokens import Tokens
+from unroll.base.errors import InputError
+from unroll.cli.gradients import Reach, choose_texts, draw_reaches, measure_reach
+from unroll.text.tokens import Tokens
 
 
 def make_tokens(lengths: list[int]) -> Tokens:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from unroll.errors import InputError
-from unroll.idx import compute_unpacked_md5, read_idx, write_idx
+from unroll.base.errors import InputError
+from unroll.sequences.mnist import compute_unpacked_md5, read_idx, write_idx
 
 SHAPES = st.tuples(st.integers(1, 40)) | array_shapes(min_dims=3, max_dims=3, max_side=6)
 ARRAYS = SHAPES.flatmap(lambda shape: arrays(np.uint8, shape))

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from builders import make_config
-from unroll.checksums import TEXT_PARTS, write_checksums
-from unroll.errors import InputError
-from unroll.files import write_json
-from unroll.inference import load_classifier
-from unroll.model import SequenceClassifier
-from unroll.text import Cleaning, clean_text
-from unroll.text_params import TokenizeParams
-from unroll.vocabulary import encode_texts, make_encoder, train_tokenizer
+from unroll.base.errors import InputError
+from unroll.base.files import write_json
+from unroll.inference.classifier import load_classifier
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.files import TEXT_PARTS, write_checksums
+from unroll.params.texts import TokenizeParams
+from unroll.text.clean import Cleaning, clean_text
+from unroll.text.vocabulary import encode_texts, make_encoder, train_tokenizer
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from mlflow.entities import Param, Run, RunData, RunInfo, RunTag
 
-from unroll.baseline_run import find_baseline
-from unroll.matching import choose_run
-from unroll.overview import find_run
-from unroll.records import Record
+from unroll.results.overview import find_run
+from unroll.results.records import Record
+from unroll.tracking.baseline import find_baseline
+from unroll.tracking.runs import choose_run
 
 PARAMS = {"model.cell": "gru", "evaluate.mistakes": "100"}
 MD5S = {"model_md5": "model-md5", "checksums_md5": "checksums-md5", "test_md5": "test-md5"}

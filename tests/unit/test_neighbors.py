@@ -15,15 +15,15 @@ from safetensors.torch import save_file
 
 from builders import make_config
 from conftest import REAL_DATA
-from unroll.checksums import write_checksums
-from unroll.cli import main
-from unroll.errors import InputError
-from unroll.files import write_json
-from unroll.model import SequenceClassifier
-from unroll.neighbors import find_neighbors, load_model_vectors, rank_words, suggest_words
-from unroll.text_params import TokenizeParams
-from unroll.vocabulary import train_tokenizer
-from unroll.word_vectors import iterate_vectors
+from unroll.base.errors import InputError
+from unroll.base.files import write_json
+from unroll.cli.main import main
+from unroll.inference.neighbors import find_neighbors, load_model_vectors, rank_words, suggest_words
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.files import write_checksums
+from unroll.params.texts import TokenizeParams
+from unroll.text.vocabulary import train_tokenizer
+from unroll.vectors.text_files import iterate_vectors
 
 # By falling frequency, and the angle of each; "lone" has a vector of zeros.
 ANGLES = {"shares": 0.0, "stocks": 0.3, "cup": 1.5, "final": 1.2, "lone": None}
@@ -129,7 +129,7 @@ def test_a_flipped_bit_is_refused(models: Path, run: Callable) -> None:
 
 
 def test_the_command_loads_no_more_than_it_needs(models: Path) -> None:
-    script = "import sys; from unroll.cli import app; app(standalone_mode=False); print(*sys.modules)"
+    script = "import sys; from unroll.cli.main import app; app(standalone_mode=False); print(*sys.modules)"
     command = [sys.executable, "-c", script, "neighbors", "shares", "--models", str(models)]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split()
     assert "numpy" in loaded

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from unroll.errors import InputError
-from unroll.params import check_params, flatten_params, read_yaml
-from unroll.text_params import TextParams, read_text_params
+from unroll.base.errors import InputError
+from unroll.params.common import check_params, flatten_params, read_yaml
+from unroll.params.texts import TextParams, read_text_params
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 VALUES = read_yaml(DEFAULTS)

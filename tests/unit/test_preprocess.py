@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.datasets import Layout, read_rows
-from unroll.errors import InputError
+from unroll.base.errors import InputError
+from unroll.data.datasets import Layout, read_rows
 from unroll.stages.preprocess import DROP_REASONS, check_summary, clean_rows, decide_fates, index_rows, summarize
-from unroll.text import Cleaning, clean_text
+from unroll.text.clean import Cleaning, clean_text
 
 PLAIN = Cleaning(
     lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import make_environment
-from unroll.records import list_records
+from unroll.results.records import list_records
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ import pytest
 from mlflow import MlflowClient
 
 from imports import PACKAGE, find_packages
-from unroll.registry import CHAMPION, INFERENCE_PACKAGES, choose_champion
+from unroll.tracking.registry import CHAMPION, INFERENCE_PACKAGES, choose_champion
 
 
 def test_a_logged_model_requires_what_its_code_imports() -> None:
     required = {name.split(".")[0] for name in INFERENCE_PACKAGES}
-    assert required == find_packages(PACKAGE / "mlflow_model.py") - {"pydantic_core"}  # pydantic brings that one
+    assert required == find_packages(PACKAGE / "tracking" / "mlflow_model.py") - {
+        "pydantic_core"
+    }  # pydantic brings that one
     assert "torch" not in required
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.errors import InputError
-from unroll.reviews import read_reviews
+from unroll.base.errors import InputError
+from unroll.data.imdb import read_reviews
 
 Rows = list[tuple[str, str, str]]
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)

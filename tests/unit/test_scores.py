@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from unroll.macro_f1 import compute_macro_f1
-from unroll.scores import (
+from unroll.evaluation.scores import (
     compute_calibration_error,
     compute_class_scores,
     compute_reliability,
     compute_scores,
     count_confusions,
 )
+from unroll.evaluation.validation import compute_macro_f1
 
 #            a  a  a  b  b
 LABELS = np.array([0, 0, 0, 1, 1])

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unroll.errors import InputError
-from unroll.idx import write_idx
-from unroll.sequence_params import PictureData, Sin2CosData, SineData, read_sequence_params
-from unroll.sequences import Sequences, load_sequences, save_sequences
+from unroll.base.errors import InputError
+from unroll.sequences.arrays import Sequences, load_sequences, save_sequences
+from unroll.sequences.mnist import write_idx
+from unroll.sequences.params import PictureData, Sin2CosData, SineData, read_sequence_params
+from unroll.sequences.waves import draw_phases, make_waves
 from unroll.stages.hello.generate import spell
 from unroll.stages.mnist import split
 from unroll.stages.mnist.evaluate import find_most_confused
 from unroll.stages.sin2cos.generate import make_windows
 from unroll.stages.sine.generate import make_series
-from unroll.waves import draw_phases, make_waves
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 SINE = {"dataset": "sine", "series": 30, "steps": 49, "span": 10.0, "frequency": 1.0, "noise": 0.0}

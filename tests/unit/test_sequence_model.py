@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from unroll.checksums import SEQUENCE_PARTS, write_checksums
-from unroll.errors import InputError
-from unroll.files import write_json
-from unroll.sequence_model import SequenceConfig, SequenceModel, load_sequence_model
+from unroll.base.errors import InputError
+from unroll.base.files import write_json
+from unroll.models.files import SEQUENCE_PARTS, write_checksums
+from unroll.sequences.model import SequenceConfig, SequenceModel, load_sequence_model
 
 SMALL = {"cell": "gru", "hidden_size": 5, "layers": 2, "bidirectional": False, "dropout": 0.0, "unrolled": False}
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.errors import InputError
+from unroll.base.errors import InputError
+from unroll.params.texts import SplitParams
 from unroll.stages.split import NAMES, assign_by_text, assign_splits, place_texts, withhold_contexts
-from unroll.text_params import SplitParams
 
 SHARES = SplitParams(method="random", train=0.7, val=0.15, test=0.15, seed=1)
 PLACES = [0.9057385498922612, 0.240657890705386, 0.11980770872965396]

@@ -7,11 +7,11 @@ import pandas as pd
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from unroll.errors import InputError
+from unroll.base.errors import InputError
+from unroll.params.texts import SplitParams
 from unroll.stages.preprocess import clean_rows, decide_fates, index_rows
 from unroll.stages.split import assign_by_text, assign_splits, place_texts
-from unroll.text import Cleaning
-from unroll.text_params import SplitParams
+from unroll.text.clean import Cleaning
 
 PLAIN = Cleaning(
     lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"

@@ -5,7 +5,7 @@ import os
 import psutil
 import pytest
 
-from unroll.store import _is_alive, describe_process
+from unroll.tracking.store import _is_alive, describe_process
 
 
 def test_a_process_is_known_again_after_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:

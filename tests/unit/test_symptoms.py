@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from unroll.files import write_json
-from unroll.progress import Epoch, Training
-from unroll.symptoms import find_symptoms
-from unroll.training_files import summarize
+from unroll.base.files import write_json
+from unroll.training.progress import Epoch, Training
+from unroll.training.report import find_symptoms, summarize
 
 EPOCH = Epoch(1, 1.0, 1.0, {"macro_f1": 0.5}, 0.01, 1.0, 0.0, 100.0)
 NAMES = ["Business", "Sports", "World"]

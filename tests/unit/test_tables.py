@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unroll.table_files import read_table
-from unroll.tables import copy_rows, read_batches
+from unroll.data.parquet import copy_rows, read_batches
+from unroll.data.tables import read_table
 
 ROWS, MEGABYTE = 100_000, 2**20
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.datasets import choose_layout, read_rows
+from unroll.data.datasets import choose_layout, read_rows
+from unroll.params.texts import DataParams
 from unroll.stages.preprocess import read_stop_words
-from unroll.text import Cleaning, clean_text
-from unroll.text_params import DataParams
+from unroll.text.clean import Cleaning, clean_text
 
 PLAIN = Cleaning(
     lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"

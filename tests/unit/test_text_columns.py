@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.text import Cleaning, clean_text
-from unroll.text_columns import clean_texts
+from unroll.text.clean import Cleaning, clean_text
+from unroll.text.clean_columns import clean_texts
 
 STOP_WORDS = frozenset({"the", "of", "don't", "in", "é", "The", "a b"})
 PLAIN = Cleaning(

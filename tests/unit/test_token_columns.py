@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from unroll.text import Cleaning
-from unroll.text_columns import clean_texts
-from unroll.text_params import TokenizeParams
-from unroll.token_columns import make_column_encoder
-from unroll.vocabulary import encode_texts, load_tokenizer, train_tokenizer
+from unroll.params.texts import TokenizeParams
+from unroll.text.clean import Cleaning
+from unroll.text.clean_columns import clean_texts
+from unroll.text.encode_columns import make_column_encoder
+from unroll.text.vocabulary import encode_texts, load_tokenizer, train_tokenizer
 
 CLEANING = Cleaning(
     lowercase=True, brackets="keep", numbers="keep", punctuation="keep", stop_words=frozenset(), stemming="none"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unroll.errors import InputError
-from unroll.skipgram import count_epochs, learn_vectors
-from unroll.text_params import PretrainParams
-from unroll.vectors import load_vectors, save_vectors
+from unroll.base.errors import InputError
+from unroll.params.texts import PretrainParams
+from unroll.vectors.arrays import load_vectors, save_vectors
+from unroll.vectors.skipgram import count_epochs, learn_vectors
 
 PARAMS = PretrainParams(method="skipgram", window=3, epochs=15, learning_rate=0.025, least_words=1000, seed=1)
 

@@ -8,8 +8,8 @@ import pytest
 
 from conftest import ROOT, Workspace
 from imports import PACKAGE, find_packages
-from unroll.errors import InputError
-from unroll.versions import COMPUTE, check_versions, read_pins
+from unroll.base.errors import InputError
+from unroll.base.versions import COMPUTE, check_versions, read_pins
 
 # What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks or shows progress.
 TELLS = {"filelock", "mlflow", "more_itertools", "psutil", "pydantic", "pydantic_core", "requests", "ruamel"}
@@ -66,7 +66,7 @@ def test_the_files_pin_all_that_is_needed_and_each_package_once(pristine: Worksp
     names = ("requirements-compute.txt", "requirements.txt", "requirements-dev.txt")
     for name in (*names, "pyproject.toml"):
         shutil.copy2(pristine.path / name, tmp_path / name)
-    Workspace(tmp_path).run("python", "-m", "unroll.lock", PYTHONPATH=str(ROOT / "src"))
+    Workspace(tmp_path).run("python", "-m", "unroll.tools.lock", PYTHONPATH=str(ROOT / "src"))
     for name in names:
         assert (tmp_path / name).read_text() == (ROOT / name).read_text()
     pinned = [package for name in names for package in read_pins(ROOT / name)]

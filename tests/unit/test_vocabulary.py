@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.errors import InputError
-from unroll.text_params import TokenizeParams
-from unroll.tokens import PADDING_ID, UNKNOWN_ID, Tokens, load_tokens, save_tokens
-from unroll.vocabulary import encode_texts, load_tokenizer, train_tokenizer
+from unroll.base.errors import InputError
+from unroll.params.texts import TokenizeParams
+from unroll.text.tokens import PADDING_ID, UNKNOWN_ID, Tokens, load_tokens, save_tokens
+from unroll.text.vocabulary import encode_texts, load_tokenizer, train_tokenizer
 
 TEXTS = ["shares fall in tokyo", "shares rise", "shares rise again in oslo"]
 

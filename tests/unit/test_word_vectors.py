@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from conftest import REAL_DATA
-from unroll.errors import InputError
-from unroll.word_vectors import FileVectors, fill_missing, iterate_vectors, read_word_vectors
+from unroll.base.errors import InputError
+from unroll.vectors.text_files import FileVectors, fill_missing, iterate_vectors, read_word_vectors
 
 TEXT = "the 0.5 -1\n, 1e-3 +2\nking .25 3.\n"
 WORDS, VECTORS = ["the", ",", "king"], [[0.5, -1], [0.001, 2], [0.25, 3]]

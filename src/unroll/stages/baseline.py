@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from unroll.baseline import fit_baseline
-from unroll.baseline_run import log_baseline
-from unroll.files import replace_when_done, write_json
-from unroll.processes import run_stage
-from unroll.scores import compute_class_scores, compute_scores
-from unroll.store import connect
-from unroll.text_params import read_text_params
+from unroll.base.files import replace_when_done, write_json
+from unroll.base.process import run_stage
+from unroll.evaluation.baseline import fit_baseline
+from unroll.evaluation.scores import compute_class_scores, compute_scores
+from unroll.params.texts import read_text_params
+from unroll.tracking.baseline import log_baseline
+from unroll.tracking.store import connect
 
 SPLITS, METRICS = Path("data/splits"), Path("metrics")
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from unroll.datasets import list_sources
-from unroll.fetching import check_content, fetch, refuse_html
-from unroll.files import find_root, replace_when_done, write_json
-from unroll.processes import run_stage
-from unroll.text_params import read_text_params
+from unroll.base.files import find_root, replace_when_done, write_json
+from unroll.base.process import run_stage
+from unroll.data.datasets import list_sources
+from unroll.data.download import check_content, fetch, refuse_html
+from unroll.params.texts import read_text_params
 
 RAW = Path("data/raw")
 

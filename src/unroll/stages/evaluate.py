@@ -6,25 +6,30 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from unroll.baseline_run import log_baseline
-from unroll.bootstrap import bootstrap_macro_f1
-from unroll.checkpoint import load_config, load_labels
-from unroll.checksums import TEXT_PARTS, check_parts
-from unroll.class_plots import draw_confusions, draw_precision_recall, draw_reliability
-from unroll.devices import choose_device, make_repeatable
-from unroll.errors import InputError
-from unroll.files import read_json, write_json
-from unroll.linking import Evaluation, log_evaluation
-from unroll.metric_names import name_scores
-from unroll.model import load_model
-from unroll.outputs import compute_probabilities
-from unroll.plots import draw_learning_curves
-from unroll.processes import run_stage
-from unroll.score_tables import tabulate_classes, tabulate_predictions, write_table
-from unroll.scores import compute_class_scores, compute_reliability, compute_scores, count_confusions
-from unroll.store import connect
-from unroll.text_params import read_text_params
-from unroll.tokens import load_tokens
+from unroll.base.devices import choose_device, make_repeatable
+from unroll.base.errors import InputError
+from unroll.base.files import read_json, write_json
+from unroll.base.process import run_stage
+from unroll.evaluation.bootstrap import bootstrap_macro_f1
+from unroll.evaluation.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
+from unroll.evaluation.scores import (
+    compute_class_scores,
+    compute_reliability,
+    compute_scores,
+    count_confusions,
+    tabulate_classes,
+    tabulate_predictions,
+    write_table,
+)
+from unroll.models.classifier import load_model
+from unroll.models.files import TEXT_PARTS, check_parts, load_config, load_labels
+from unroll.models.predict import compute_probabilities
+from unroll.params.texts import read_text_params
+from unroll.text.tokens import load_tokens
+from unroll.tracking.baseline import log_baseline
+from unroll.tracking.evaluation import Evaluation, log_evaluation
+from unroll.tracking.names import name_scores
+from unroll.tracking.store import connect
 
 SPLITS, TOKENS, MODELS, METRICS = Path("data/splits"), Path("data/tokens"), Path("models"), Path("metrics")
 PLOTS = METRICS / "plots"

@@ -10,17 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from unroll.datasets import Layout, choose_layout, read_rows
-from unroll.errors import InputError, make_printable
-from unroll.files import open_scratch, read_json, write_json
-from unroll.processes import run_stage
-from unroll.tables import copy_rows
-from unroll.text import Cleaning
-from unroll.text_columns import clean_texts
-from unroll.text_params import PreprocessParams, read_text_params
+from unroll.base.errors import InputError, make_printable
+from unroll.base.files import open_scratch, read_json, write_json
+from unroll.base.process import run_stage
+from unroll.data.datasets import Layout, choose_layout, read_rows
+from unroll.data.parquet import copy_rows
+from unroll.params.texts import PreprocessParams, read_text_params
+from unroll.text.clean import Cleaning
+from unroll.text.clean_columns import clean_texts
 
 RAW = Path("data/raw")
-STOP_WORDS = Path(__file__).parents[1] / "stopwords"
+STOP_WORDS = Path(__file__).parents[1] / "text" / "stopwords"
 CLEAN = Path("data/clean/rows.parquet")
 # part: "all", "train" or "test"; row: the number of the row in its raw file, from 1.
 # context: more text of the row, which only pretraining reads.

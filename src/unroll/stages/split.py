@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from unroll.errors import InputError
-from unroll.processes import run_stage
-from unroll.tables import copy_rows, read_batches
-from unroll.text_params import SplitParams, read_text_params
+from unroll.base.errors import InputError
+from unroll.base.process import run_stage
+from unroll.data.parquet import copy_rows, read_batches
+from unroll.params.texts import SplitParams, read_text_params
 
 CLEAN = Path("data/clean/rows.parquet")
 SPLITS = Path("data/splits")

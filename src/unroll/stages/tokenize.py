@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from unroll.files import replace_when_done, write_json
-from unroll.processes import run_stage
-from unroll.tables import read_batches
-from unroll.text_params import read_text_params
-from unroll.token_columns import ColumnEncoder, make_column_encoder
-from unroll.tokens import Tokens, save_tokens
-from unroll.vocabulary import train_tokenizer
+from unroll.base.files import replace_when_done, write_json
+from unroll.base.process import run_stage
+from unroll.data.parquet import read_batches
+from unroll.params.texts import read_text_params
+from unroll.text.encode_columns import ColumnEncoder, make_column_encoder
+from unroll.text.tokens import Tokens, save_tokens
+from unroll.text.vocabulary import train_tokenizer
 
 SPLITS, TOKENS, MODELS = Path("data/splits"), Path("data/tokens"), Path("models")
 

@@ -5,26 +5,24 @@ from pathlib import Path
 
 import torch
 
-from unroll.calibration import fit_temperature
-from unroll.checkpoint import ModelConfig, load_labels
-from unroll.checksums import TEXT_PARTS, write_checksums
-from unroll.devices import check_precision, choose_device, make_repeatable
-from unroll.embedding import join_embedding, limit_embedding
-from unroll.errors import InputError
-from unroll.files import find_root, read_json, write_json
-from unroll.model import SequenceClassifier, drop_words
-from unroll.objectives import Classification, weigh_classes
-from unroll.outputs import count_parameters
-from unroll.processes import run_stage
-from unroll.resuming import FOLDER, Checkpoints, identify_training
-from unroll.symptoms import find_symptoms
-from unroll.text_params import ArchitectureParams, TextParams, read_text_params
-from unroll.tokens import load_tokens
-from unroll.tracking import start_training_run
-from unroll.training import Options, train_model
-from unroll.training_files import describe_training, save_weights, summarize, write_history
-from unroll.vectors import load_vectors
-from unroll.vocabulary import load_tokenizer
+from unroll.base.devices import check_precision, choose_device, make_repeatable
+from unroll.base.errors import InputError
+from unroll.base.files import find_root, read_json, write_json
+from unroll.base.process import run_stage
+from unroll.evaluation.validation import fit_temperature
+from unroll.models.classifier import SequenceClassifier, drop_words
+from unroll.models.files import TEXT_PARTS, ModelConfig, load_labels, write_checksums
+from unroll.models.layers import join_embedding, limit_embedding
+from unroll.models.predict import count_parameters
+from unroll.params.texts import ArchitectureParams, TextParams, read_text_params
+from unroll.text.tokens import load_tokens
+from unroll.text.vocabulary import load_tokenizer
+from unroll.tracking.training import start_training_run
+from unroll.training.loop import Options, train_model
+from unroll.training.objectives import Classification, weigh_classes
+from unroll.training.report import describe_training, find_symptoms, save_weights, summarize, write_history
+from unroll.training.resume import FOLDER, Checkpoints, identify_training
+from unroll.vectors.arrays import load_vectors
 
 TOKENS, VECTORS = Path("data/tokens"), Path("data/vectors.npy")
 MODELS, METRICS = Path("models"), Path("metrics")

@@ -5,22 +5,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unroll.calibration import fit_temperature
-from unroll.checksums import SEQUENCE_PARTS, write_checksums
-from unroll.devices import check_precision, choose_device, make_repeatable
-from unroll.files import find_root, write_json
-from unroll.objectives import Classification, Regression
-from unroll.outputs import count_parameters
-from unroll.processes import run_stage
-from unroll.progress import Training
-from unroll.resuming import FOLDER, Checkpoints, identify_training
-from unroll.sequence_model import SequenceConfig, SequenceModel
-from unroll.sequence_params import SequenceParams, read_sequence_params
-from unroll.sequences import NAMES, Sequences, load_sequences
-from unroll.symptoms import find_symptoms
-from unroll.tracking import start_training_run
-from unroll.training import Options, train_model
-from unroll.training_files import describe_training, save_weights, summarize, write_history
+from unroll.base.devices import check_precision, choose_device, make_repeatable
+from unroll.base.files import find_root, write_json
+from unroll.base.process import run_stage
+from unroll.evaluation.validation import fit_temperature
+from unroll.models.files import SEQUENCE_PARTS, write_checksums
+from unroll.models.predict import count_parameters
+from unroll.sequences.arrays import NAMES, Sequences, load_sequences
+from unroll.sequences.model import SequenceConfig, SequenceModel
+from unroll.sequences.params import SequenceParams, read_sequence_params
+from unroll.tracking.training import start_training_run
+from unroll.training.loop import Options, train_model
+from unroll.training.objectives import Classification, Regression
+from unroll.training.progress import Training
+from unroll.training.report import describe_training, find_symptoms, save_weights, summarize, write_history
+from unroll.training.resume import FOLDER, Checkpoints, identify_training
 
 SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
 

@@ -5,16 +5,16 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from unroll.devices import make_repeatable
-from unroll.files import read_json, write_json
-from unroll.linking import log_scores
-from unroll.outputs import compute_outputs
-from unroll.plots import draw_learning_curves
-from unroll.processes import run_stage
-from unroll.score_tables import write_table
-from unroll.sequence_model import load_sequence_model
-from unroll.sequence_params import read_sequence_params
-from unroll.sequences import NAMES, load_sequences
+from unroll.base.devices import make_repeatable
+from unroll.base.files import read_json, write_json
+from unroll.base.process import run_stage
+from unroll.evaluation.plots import draw_learning_curves
+from unroll.evaluation.scores import write_table
+from unroll.models.predict import compute_outputs
+from unroll.sequences.arrays import NAMES, load_sequences
+from unroll.sequences.model import load_sequence_model
+from unroll.sequences.params import read_sequence_params
+from unroll.tracking.evaluation import log_scores
 
 SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from unroll.files import write_json
-from unroll.processes import run_stage
-from unroll.sequence_params import read_sequence_params
-from unroll.sequences import NAMES, Sequences, save_sequences
+from unroll.base.files import write_json
+from unroll.base.process import run_stage
+from unroll.sequences.arrays import NAMES, Sequences, save_sequences
+from unroll.sequences.params import read_sequence_params
 
 SEQUENCES, MODELS = Path("data/sequences"), Path("models")
 

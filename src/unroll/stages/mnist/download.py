@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from unroll.errors import InputError
-from unroll.fetching import fetch, refuse_html
-from unroll.files import find_root, replace_when_done, resolve_location
-from unroll.idx import compute_unpacked_md5, write_idx
-from unroll.pictures import MNIST, SOURCES
-from unroll.processes import run_stage
-from unroll.sequence_params import read_sequence_params
+from unroll.base.errors import InputError
+from unroll.base.files import find_root, replace_when_done, resolve_location
+from unroll.base.process import run_stage
+from unroll.data.download import fetch, refuse_html
+from unroll.sequences.mnist import MNIST, SOURCES, compute_unpacked_md5, write_idx
+from unroll.sequences.params import read_sequence_params
 
 RAW = Path("data/raw")
 

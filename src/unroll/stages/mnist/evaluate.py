@@ -5,21 +5,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from unroll.class_plots import draw_confusions
-from unroll.devices import choose_device, make_repeatable
-from unroll.files import read_json, write_json
-from unroll.linking import Evaluation, log_evaluation
-from unroll.metric_names import name_scores
-from unroll.outputs import compute_probabilities
-from unroll.plots import draw_learning_curves
-from unroll.processes import run_stage
-from unroll.score_tables import tabulate_classes, tabulate_predictions, write_table
-from unroll.scores import compute_class_scores, compute_scores, count_confusions
-from unroll.sequence_model import load_sequence_model
-from unroll.sequence_params import read_sequence_params
-from unroll.sequence_plots import draw_confused, save_figure
-from unroll.sequences import NAMES, load_sequences
-from unroll.store import connect
+from unroll.base.devices import choose_device, make_repeatable
+from unroll.base.files import read_json, write_json
+from unroll.base.process import run_stage
+from unroll.evaluation.plots import draw_confusions, draw_learning_curves
+from unroll.evaluation.scores import (
+    compute_class_scores,
+    compute_scores,
+    count_confusions,
+    tabulate_classes,
+    tabulate_predictions,
+    write_table,
+)
+from unroll.models.predict import compute_probabilities
+from unroll.sequences.arrays import NAMES, load_sequences
+from unroll.sequences.model import load_sequence_model
+from unroll.sequences.params import read_sequence_params
+from unroll.sequences.plots import draw_confused, save_figure
+from unroll.tracking.evaluation import Evaluation, log_evaluation
+from unroll.tracking.names import name_scores
+from unroll.tracking.store import connect
 
 SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
 PLOTS = METRICS / "plots"

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from unroll.errors import InputError
-from unroll.files import write_json
-from unroll.idx import read_idx
-from unroll.pictures import LEVELS
-from unroll.processes import run_stage
-from unroll.sequence_params import PictureData, read_sequence_params
-from unroll.sequences import NAMES, Sequences, save_sequences
+from unroll.base.errors import InputError
+from unroll.base.files import write_json
+from unroll.base.process import run_stage
+from unroll.sequences.arrays import NAMES, Sequences, save_sequences
+from unroll.sequences.mnist import LEVELS, read_idx
+from unroll.sequences.params import PictureData, read_sequence_params
 
 RAW, SEQUENCES, MODELS = Path("data/raw"), Path("data/sequences"), Path("models")
 

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from unroll.devices import make_repeatable
-from unroll.files import write_json
-from unroll.linking import log_scores
-from unroll.outputs import compute_outputs, resume_outputs
-from unroll.processes import run_stage
-from unroll.sequence_model import load_sequence_model
-from unroll.sequence_params import read_sequence_params
-from unroll.sequence_plots import draw_fits, save_figure
-from unroll.sequences import NAMES, Sequences, load_sequences
+from unroll.base.devices import make_repeatable
+from unroll.base.files import write_json
+from unroll.base.process import run_stage
+from unroll.models.predict import compute_outputs, resume_outputs
+from unroll.sequences.arrays import NAMES, Sequences, load_sequences
+from unroll.sequences.model import load_sequence_model
+from unroll.sequences.params import read_sequence_params
+from unroll.sequences.plots import draw_fits, save_figure
+from unroll.tracking.evaluation import log_scores
 
 SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
 

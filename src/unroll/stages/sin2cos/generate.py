@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from unroll.processes import run_stage
-from unroll.sequence_params import Sin2CosData, read_sequence_params
-from unroll.sequences import NAMES, Sequences, save_sequences
+from unroll.base.process import run_stage
+from unroll.sequences.arrays import NAMES, Sequences, save_sequences
+from unroll.sequences.params import Sin2CosData, read_sequence_params
 
 SEQUENCES = Path("data/sequences")
 

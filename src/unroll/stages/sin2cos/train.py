@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from unroll.files import replace_when_done
-from unroll.processes import run_stage
-from unroll.sequence_params import read_sequence_params
+from unroll.base.files import replace_when_done
+from unroll.base.process import run_stage
+from unroll.sequences.params import read_sequence_params
 from unroll.stages.train_sequences import train_sequences
 
 FITS = Path("metrics/plots/fits.csv")

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unroll.devices import make_repeatable
-from unroll.files import write_json
-from unroll.linking import log_scores
-from unroll.outputs import compute_outputs
-from unroll.processes import run_stage
-from unroll.sequence_model import free_run, load_sequence_model
-from unroll.sequence_params import read_sequence_params
-from unroll.sequence_plots import draw_forecast, save_figure
-from unroll.sequences import NAMES, load_sequences
-from unroll.waves import draw_phases, make_waves
+from unroll.base.devices import make_repeatable
+from unroll.base.files import write_json
+from unroll.base.process import run_stage
+from unroll.models.predict import compute_outputs
+from unroll.sequences.arrays import NAMES, load_sequences
+from unroll.sequences.model import free_run, load_sequence_model
+from unroll.sequences.params import read_sequence_params
+from unroll.sequences.plots import draw_forecast, save_figure
+from unroll.sequences.waves import draw_phases, make_waves
+from unroll.tracking.evaluation import log_scores
 
 SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
 SHOWN = 4  # waves in the picture

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from unroll.processes import run_stage
-from unroll.sequence_params import SineData, read_sequence_params
-from unroll.sequences import NAMES, Sequences, save_sequences
-from unroll.waves import draw_phases, make_waves, observe
+from unroll.base.process import run_stage
+from unroll.sequences.arrays import NAMES, Sequences, save_sequences
+from unroll.sequences.params import SineData, read_sequence_params
+from unroll.sequences.waves import draw_phases, make_waves, observe
 
 SEQUENCES = Path("data/sequences")
 

@@ -1,0 +1,46 @@
+"""Where and how exactly PyTorch computes."""
+
+import os
+
+import torch
+
+from unroll.base.errors import InputError
+from unroll.base.portable import fix_torch
+
+
+def choose_device(name: str, portable: bool = False) -> torch.device:
+    """Return the device that "auto", "cpu" or "cuda" stands for; what is portable is computed on the CPU.
+
+    Raises:
+        InputError: CUDA is asked for and not there.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError("train.device = 'cuda': this machine has no CUDA device; expected cpu or auto")
+    return torch.device("cuda" if available and name != "cpu" and not portable else "cpu")
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise InputError for a precision that the device has no use for: on CPUs, bfloat16 is slower."""
+    if precision != "float32" and device.type != "cuda":
+        raise InputError(
+            f"train.precision = {precision!r}: only CUDA devices train with it; on the CPU expected float32"
+        )
+
+
+def make_repeatable(threads: int, device: torch.device, portable: bool = False) -> None:
+    """Let the same computation give the same bits each time: a fixed number of threads, deterministic algorithms.
+
+    Sums are divided among threads, so another number of threads gives other last digits. On the CPU, what the models
+    use is deterministic anyway; PyTorch's switch would but take a second, and then time in every step. `portable`: the
+    same bits on other processors too, if PyTorch has not computed anything yet.
+
+    Raises:
+        InputError: it is to be portable, and the processor has not the instructions for it.
+    """
+    if portable:
+        fix_torch()
+    torch.set_num_threads(threads)
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses to be deterministic
+        torch.use_deterministic_algorithms(True)

@@ -1,0 +1,1 @@
+"""The program `unroll`. It imports any room but stages and tools."""

@@ -1,0 +1,87 @@
+"""How far gradients reach back in time, in one cell and another: the study of docs/gradients.md."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from unroll.base.errors import InputError
+from unroll.models.batches import make_batch
+from unroll.models.classifier import SequenceClassifier
+from unroll.models.files import ModelConfig
+from unroll.params.texts import ArchitectureParams, TextParams
+from unroll.text.tokens import Tokens
+from unroll.training.gradients import measure_gradients
+from unroll.training.objectives import Classification
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The norm of the loss's gradient by what is read at each step, the first first, of a cell."""
+
+    cell: str
+    gain: float  # by which the recurrent weights were multiplied before
+    norms: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """How much of the gradient of the last step comes back to the first."""
+        return self.norms[0] / self.norms[-1] if self.norms[-1] else float("nan")
+
+
+def measure_reach(tokens: Tokens, config: ModelConfig, cell: str, gain: float, forget_bias: float, seed: int) -> Reach:
+    """Return the gradients of an untrained network that reads texts in one direction and answers after the last word.
+
+    tokens: texts of one length. Multiplying the recurrent weights by more than one is what lets a network's gradients
+    explode instead of vanish (Pascanu et al. 2013, arXiv:1211.5063); a forget gate's bias is what keeps an LSTM's from
+    vanishing before it has learned to (Jozefowicz et al. 2015, ICML).
+    """
+    torch.manual_seed(seed)
+    changes = {"cell": cell, "bidirectional": False, "layers": 1, "pooling": "last"}
+    model = SequenceClassifier(config.model_copy(update=changes)).eval()
+    with torch.no_grad():
+        layer = model.encoder.layers
+        layer.weight_hh_l0.mul_(gain)
+        if cell == "lstm":
+            layer.bias_ih_l0[layer.hidden_size : 2 * layer.hidden_size] = forget_bias
+    batch = make_batch(tokens, np.arange(len(tokens)))
+    return Reach(cell, gain, measure_gradients(model, batch, Classification()).steps)
+
+
+def configure(params: TextParams, tokens: Tokens) -> ModelConfig:
+    """Return the configuration of a network of the size that the pipeline's has, for these texts."""
+    values = params.model.model_dump(include=set(ArchitectureParams.model_fields)) | {"head": "softmax"}
+    return ModelConfig(**values, vocabulary_size=int(tokens.ids.max()) + 1, classes=int(tokens.labels.max()) + 1)
+
+
+def choose_texts(tokens: Tokens, steps: int, count: int) -> Tokens:
+    """Return the first texts that have so many tokens, cut to that length.
+
+    Raises:
+        InputError: there are none.
+    """
+    rows = np.flatnonzero(tokens.lengths >= steps)[:count]
+    if not len(rows):
+        raise InputError(
+            f"--steps {steps}: no text of data/tokens has so many tokens, expected {tokens.lengths.max()} at most"
+        )
+    texts = [tokens.ids[tokens.offsets[row] : tokens.offsets[row] + steps].tolist() for row in rows]
+    return Tokens.from_lists(texts, tokens.labels[rows].tolist())
+
+
+def draw_reaches(reaches: list[Reach]) -> Figure:
+    """Draw the norms over time, a line for each cell, beside each other for each gain."""
+    gains = sorted({reach.gain for reach in reaches})
+    figure = Figure(figsize=(4.2 * len(gains) + 0.6, 3.6), layout="constrained")
+    for axes, gain in zip(figure.subplots(1, len(gains), sharey=True, squeeze=False).flat, gains, strict=True):
+        for reach in reaches:
+            if reach.gain == gain:
+                norms = [norm or np.nan for norm in reach.norms]  # what is too small for a float32 has no point
+                axes.semilogy(range(1, len(norms) + 1), norms, label=reach.cell)
+        axes.set_title(f"recurrent weights × {gain:g}")
+        axes.set_xlabel("time step that the gradient came back to")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.axes[0].set_ylabel("norm of the gradient")
+    return figure

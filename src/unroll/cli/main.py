@@ -1,0 +1,34 @@
+"""The program `unroll`: the commands a person types."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from unroll.base.errors import DEBUG, end_in_one_line
+from unroll.base.process import collect_rarely
+from unroll.cli.check import check
+from unroll.cli.model import gradients, neighbors, predict
+from unroll.cli.results import compare, metrics, runs, ui
+
+app = typer.Typer(
+    help="Ask the model in models/, and look at what the pipeline left.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (predict, neighbors, metrics, runs, compare, gradients, check, ui):
+    app.command()(command)
+
+
+@app.callback()
+def set_debug(debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False) -> None:
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+def main() -> None:
+    """Run a command; whatever goes wrong ends in one line."""
+    collect_rarely()
+    with end_in_one_line(with_bugs=True):
+        app()

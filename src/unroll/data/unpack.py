@@ -1,0 +1,91 @@
+"""What every reader of files from elsewhere shares: a bound on what they unpack to, and the words when they fail."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from unroll.base.errors import InputError
+
+# Text packs to a third or a tenth, a table that repeats itself to a fiftieth, a bomb of zeros to a thousandth.
+MOST_TIMES_LARGER = 100
+ALWAYS_ALLOWED = 2**26
+MOST_BYTES = 2**36
+GZIP = b"\x1f\x8b"  # what a gzip file begins with (RFC 1952)
+
+
+@contextmanager
+def explain_read_errors(path: Path) -> Iterator[None]:
+    """Turn what goes wrong in the block, while it reads a file that may be gzip, into one line.
+
+    Raises:
+        InputError: the file is missing, cannot be read or is not a whole gzip file.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is not a whole gzip file ({error}): download it again") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def limit_unpacked(path: Path) -> int:
+    """Return how many bytes a packed file may unpack to: more than any text does, far less than a bomb."""
+    return min(MOST_TIMES_LARGER * path.stat().st_size + ALWAYS_ALLOWED, MOST_BYTES)
+
+
+def check_unpacked(path: Path, size: int, limit: int) -> None:
+    """Raise InputError for a file that unpacks to more than its limit."""
+    if size > limit:
+        raise InputError(_complain(path, limit))
+
+
+@contextmanager
+def open_unpacked(path: Path, limit: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file, and unpack it as it is read where its name ends in .gz.
+
+    limit: how many bytes it may unpack to, by default `limit_unpacked`; whoever reads more gets an InputError, as does
+    whoever opens what is packed more often than its name says.
+    """
+    if path.suffix.lower() != ".gz":
+        with path.open("rb") as file:
+            if file.peek(2)[:2] == GZIP:
+                raise InputError(f"{path} is a gzip file: expected its name to end in .gz")
+            yield file
+        return
+    most = limit_unpacked(path) if limit is None else limit
+    with gzip.open(path, "rb") as packed:
+        file = io.BufferedReader(Bounded(packed, most, _complain(path, most)), 2**16)
+        if file.peek(2)[:2] == GZIP:
+            raise InputError(f"{path} is packed with gzip twice: unpack it once")
+        yield file
+
+
+class Bounded(io.RawIOBase):
+    """A stream of which no more than `limit` bytes may be read, or InputError says the `complaint`.
+
+    Whoever sets `size` to 0 begins to count anew: so rows that do not end can be kept from filling the memory.
+    """
+
+    def __init__(self, file: BinaryIO, limit: int, complaint: str) -> None:
+        self._file, self._limit, self._complaint = file, limit, complaint
+        self.size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        count = self._file.readinto(buffer)
+        self.size += count
+        if self.size > self._limit:
+            raise InputError(self._complaint)
+        return count
+
+
+def _complain(path: Path, limit: int) -> str:
+    return f"{path} has more than {limit:,} bytes, unpacked: expected at most that"

@@ -1,0 +1,1 @@
+"""From predictions to scores: metrics, calibration, intervals, the linear baseline, pictures. It imports base."""

@@ -1,0 +1,1 @@
+"""What the pipelines of real-valued sequences have besides. It imports base, params, data and models."""

@@ -1,0 +1,84 @@
+"""Real-valued sequences of one length, and what is to be predicted of them, as .npy files that memory can map."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unroll.base.errors import InputError
+from unroll.base.files import replace_when_done
+
+NAMES = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The sequences of one split.
+
+    features: [rows, time, features] float32; targets: class numbers, int64, or values, float32: [rows] or [rows,
+    values] for the whole sequence, [rows, time] or [rows, time, values] for each step.
+    """
+
+    features: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Number of steps of each sequence, [rows] int64."""
+        return np.full(len(self), self.features.shape[1], dtype=np.int64)
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Return the sequences `rows` ([batch] int64), `[batch, time, features]` float32."""
+        return self.features[rows]
+
+    def digest(self) -> str:
+        """Return a checksum of features and targets; equal digests are equal rows in equal order."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for array in (self.features, self.targets):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def describe(self, split: str) -> dict[str, Any]:
+        """Return what MLflow shows of the data."""
+        columns = [
+            {"name": name, "type": "string" if array.dtype.kind == "U" else str(array.dtype), "required": True}
+            for name, array in (("features", self.features), ("targets", self.targets))
+        ]
+        profile = {"num_rows": len(self), "num_steps": int(self.features.shape[1])}
+        return {"source": f"data/sequences/{split}.features.npy", "schema": columns, "profile": profile}
+
+
+def save_sequences(sequences: Sequences, folder: Path, split: str) -> None:
+    """Write `SPLIT.features.npy` and `SPLIT.targets.npy`."""
+    for name, array in (("features", sequences.features), ("targets", sequences.targets)):
+        with replace_when_done(folder / f"{split}.{name}.npy") as temporary:
+            np.save(temporary, array, allow_pickle=False)
+
+
+def load_sequences(folder: Path, split: str) -> Sequences:
+    """Map a split into memory.
+
+    Raises:
+        InputError: a file is missing or is not what `save_sequences` writes.
+    """
+    arrays = []
+    for name in ("features", "targets"):
+        path = folder / f"{split}.{name}.npy"
+        try:
+            arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
+        except FileNotFoundError:
+            raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
+        except (ValueError, EOFError, OSError) as error:
+            raise InputError(f"{path} is not an array of sequences: {error}") from None
+    features, targets = arrays
+    if features.ndim != 3 or not len(features) or len(features) != len(targets):
+        raise InputError(
+            f"{folder / split}.*.npy have the shapes {features.shape} and {targets.shape}: expected "
+            "[rows, time, features] and as many targets"
+        )
+    return Sequences(features, targets)

@@ -1,0 +1,90 @@
+"""Cleaning of whole columns: what `clean_text` gives, several times as fast.
+
+Rows of ASCII text are cleaned by Arrow's kernels, all at once, with the patterns of `clean_text`: Arrow's engine (RE2)
+means the same by them there, and elsewhere not, as its `\\b` and `\\d` know ASCII alone. All other rows go through
+`clean_text` itself.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unroll.text.clean import (
+    BRACKETS,
+    NAMED_ENTITY,
+    NUMERIC_ENTITY,
+    TAG,
+    Cleaning,
+    change_words,
+    clean_text,
+    decode_entities,
+)
+
+# Without any of these a text holds no entity, tag, backslash or backtick.
+_DEBRIS = r"[;<\\`]"
+# What separates words: anything but one space, and but a single mark of those that may stand inside a word.
+_SEPARATOR = r"[^0-9A-Za-z]{2,}|[^0-9A-Za-z'.,& ]"
+_BLANKS = "_\t\n\v\f\r\x1c\x1d\x1e\x1f "  # neither word nor mark
+_WORD_OR_MARK = rf"[{_BLANKS}]*([0-9A-Za-z]+(?:['.,&][0-9A-Za-z]+)*|[^0-9A-Za-z{_BLANKS}])[{_BLANKS}]*"
+
+
+def clean_texts(texts: pa.StringArray | pa.ChunkedArray, cleaning: Cleaning) -> pa.StringArray:
+    """Return `clean_text(text, cleaning)` for each text; none may be null."""
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    # Null stands for a text that is not ASCII: kernels pass over it.
+    tidy = _replace_where(pc.match_substring_regex(texts, _DEBRIS), _keep_ascii(texts), _remove_debris)
+    other = tidy.is_null()
+    if cleaning.brackets == "drop":
+        tidy = pc.replace_substring_regex(tidy, BRACKETS.pattern, " ")
+    if cleaning.lowercase:
+        tidy = pc.ascii_lower(tidy)
+    if cleaning.punctuation == "drop":
+        cleaned = pc.ascii_trim(pc.replace_substring_regex(tidy, _SEPARATOR, " "), "'.,& ")
+    else:
+        cleaned = pc.ascii_trim(pc.replace_substring_regex(tidy, _WORD_OR_MARK, r"\1 "), _BLANKS)
+    if cleaning.stop_words or cleaning.stemming != "none" or cleaning.numbers == "mask":
+        cleaned = _change_words(cleaned, cleaning)
+    return pc.replace_with_mask(cleaned, other, _apply(lambda text: clean_text(text, cleaning), texts.filter(other)))
+
+
+def _keep_ascii(texts: pa.StringArray) -> pa.StringArray:
+    return pc.if_else(pc.string_is_ascii(texts), texts, pa.scalar(None, texts.type))
+
+
+def _remove_debris(texts: pa.StringArray) -> pa.StringArray:
+    for _ in range(2):  # as `clean_text` does
+        texts = _replace_where(pc.match_substring(texts, ";"), texts, _decode_entities)
+    texts = _keep_ascii(texts)
+    texts = pc.replace_substring(pc.replace_substring_regex(texts, TAG.pattern, " "), "\\", " ")
+    return pc.replace_substring(texts, "`", "'")
+
+
+def _decode_entities(texts: pa.StringArray) -> pa.StringArray:
+    texts = pc.replace_substring_regex(texts, NUMERIC_ENTITY.pattern, r"&#\1;")
+    texts = pc.replace_substring_regex(texts, NAMED_ENTITY.pattern, r"&\1;")
+    return _apply(decode_entities, texts)
+
+
+def _change_words(texts: pa.StringArray, cleaning: Cleaning) -> pa.StringArray:
+    """Drop stop words and change the others, each distinct word once, and put the texts together again."""
+    words = pc.split_pattern(texts, " ")
+    encoded = words.flatten().dictionary_encode()
+    distinct = encoded.dictionary.to_pylist()
+    pairs = zip(distinct, change_words(distinct, cleaning), strict=True)
+    changed = [None if word.lower() in cleaning.stop_words else other for word, other in pairs]
+    flat = pa.array(changed, texts.type).take(encoded.indices)
+    ends = np.concatenate([[0], np.cumsum(flat.is_valid())])[words.offsets]
+    return pc.binary_join(pa.ListArray.from_arrays(ends, flat.drop_null()), pa.scalar(" ", texts.type))
+
+
+def _replace_where(
+    chosen: pa.BooleanArray, texts: pa.StringArray, change: Callable[[pa.StringArray], pa.StringArray]
+) -> pa.StringArray:
+    return pc.replace_with_mask(texts, chosen, change(texts.filter(chosen)))
+
+
+def _apply(change: Callable[[str], str], texts: pa.StringArray) -> pa.StringArray:
+    return pa.array([change(text) for text in texts.to_pylist()], texts.type)

@@ -1,0 +1,132 @@
+"""Texts as token ids: ragged arrays without padding, kept as .npy files that can be mapped into memory."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from unroll.base.errors import InputError
+from unroll.base.files import replace_when_done
+
+PADDING_ID, UNKNOWN_ID = 0, 1
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The texts of one split.
+
+    ids: [tokens] int32, all texts one after the other; offsets: [rows + 1] int64, text i is
+    `ids[offsets[i]:offsets[i + 1]]`; labels: [rows] int64, numbers of classes.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Number of tokens of each text, [rows] int64."""
+        return np.diff(self.offsets)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The labels, by the name that all kinds of examples have for what is to be predicted."""
+        return self.labels
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Return the texts `rows` ([batch] int64), `[batch, time]` int64, padded with `PADDING_ID` to the longest."""
+        starts, lengths = self.offsets[rows], self.lengths[rows]
+        time = np.arange(lengths.max())
+        inside = time < lengths[:, None]
+        if inside.all():
+            return self.ids[starts[:, None] + time].astype(np.int64)
+        ids = np.full(inside.shape, PADDING_ID, dtype=np.int64)
+        ids[inside] = self.ids[(starts[:, None] + time)[inside]]
+        return ids
+
+    def digest(self) -> str:
+        """Return a checksum of texts, as ids, and labels; equal digests are equal rows in equal order."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for array in (self.ids, self.offsets, self.labels):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def describe(self, split: str) -> dict[str, Any]:
+        """Return what MLflow shows of the data."""
+        profile = {"num_rows": len(self), "num_tokens": len(self.ids)}
+        columns = [{"name": name, "type": "string", "required": True} for name in ("text", "label")]
+        return {"source": f"data/splits/{split}.parquet", "schema": columns, "profile": profile}
+
+    @classmethod
+    def from_lists(cls, ids: list[list[int]], labels: list[int]) -> "Tokens":
+        """Join lists of token ids, one for each text."""
+        return cls(*flatten_ids(ids), np.array(labels, dtype=np.int64))
+
+
+def flatten_ids(ids: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Join lists of token ids, one for each text; return `ids` and `offsets` as `Tokens` has them."""
+    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
+    np.cumsum([len(text) for text in ids], out=offsets[1:])
+    return np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=offsets[-1]), offsets
+
+
+def save_tokens(parts: Iterable[Tokens], folder: Path, split: str) -> None:
+    """Write `SPLIT.ids.npy`, `SPLIT.offsets.npy` and `SPLIT.labels.npy`: the texts of all parts, in their order.
+
+    Each part is written as it comes, so that no more than one is in memory.
+    """
+    tokens = 0
+    with (
+        _open_array(folder / f"{split}.ids.npy", np.int32) as ids,
+        _open_array(folder / f"{split}.offsets.npy", np.int64) as offsets,
+        _open_array(folder / f"{split}.labels.npy", np.int64) as labels,
+    ):
+        for part in parts:
+            ids.write(part.ids.tobytes())
+            offsets.write((part.offsets[:-1] + tokens).tobytes())
+            labels.write(part.labels.tobytes())
+            tokens += int(part.offsets[-1])
+        offsets.write(np.int64(tokens).tobytes())
+
+
+@contextmanager
+def _open_array(path: Path, dtype: type[np.generic]) -> Iterator[BinaryIO]:
+    """Open a .npy file of one dimension to append numbers to.
+
+    NumPy's header leaves room for any length, so that it can be written again once the length is known.
+    """
+    with replace_when_done(path) as temporary, temporary.open("wb") as file:
+        header = {"descr": np.dtype(dtype).str, "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, header | {"shape": (0,)})
+        start = file.tell()
+        yield file
+        length = (file.tell() - start) // np.dtype(dtype).itemsize
+        file.seek(0)
+        np.lib.format.write_array_header_1_0(file, header | {"shape": (length,)})
+
+
+def load_tokens(folder: Path, split: str) -> Tokens:
+    """Map a split into memory; nothing is read until it is used.
+
+    Raises:
+        InputError: a file is missing or is not what `save_tokens` writes.
+    """
+    arrays = {}
+    for name in ("ids", "offsets", "labels"):
+        path = folder / f"{split}.{name}.npy"
+        try:
+            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
+        except (ValueError, EOFError, OSError) as error:
+            raise InputError(f"{path} is not an array of token data: {error}") from None
+    return Tokens(**arrays)

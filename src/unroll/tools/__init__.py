@@ -1,0 +1,1 @@
+"""What the Makefile runs besides: verify, audit, lock. It imports base and cli."""

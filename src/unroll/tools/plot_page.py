@@ -1,0 +1,39 @@
+"""The page of `dvc plots`, with its drawing library inside: DVC's own page loads Vega from the web."""
+
+import sys
+from pathlib import Path
+
+from unroll.base.files import replace_when_done
+
+# DVC puts the plots where {plot_divs} stands.
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+    <meta charset="utf-8">
+    {refresh_tag}
+    <title>Plots</title>
+    <script>LIBRARY</script>
+    <style>
+        body { font-family: sans-serif; }
+        table { border-spacing: 15px; }
+        .vega-embed { margin: 8px; vertical-align: top; }
+    </style>
+</head>
+<body>
+    {plot_divs}
+</body>
+</html>
+"""
+
+
+def make_page() -> str:
+    """Return the template of the page, with Vega, Vega-Lite and Vega-Embed in a script of its own."""
+    import vl_convert
+
+    library = vl_convert.javascript_bundle().replace("</script", r"<\/script")  # which would end the script there
+    return PAGE.replace("LIBRARY", library)
+
+
+if __name__ == "__main__":
+    with replace_when_done(Path(sys.argv[1])) as temporary:
+        temporary.write_text(make_page(), encoding="utf-8")

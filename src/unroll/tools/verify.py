@@ -1,0 +1,126 @@
+"""`make verify`: two copies of the repository, under different circumstances, must come to the same bytes.
+
+What differs: the folder's name, the language, the time zone and the seed of Python's hashes. What is compared:
+dvc.lock, which holds the MD5 of every output of every stage.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from unroll.base.errors import InputError, end_in_one_line
+
+CIRCUMSTANCES = {
+    "one": {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"},
+    "another-name": {"LANG": "C", "LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4242"},
+}
+OUTSIDE = ("DVC_", "MLFLOW_", "GIT_")  # what would lead a copy to another repository or server
+
+
+def main() -> None:
+    """Verify the pipelines in the given folders, or all."""
+    parser = argparse.ArgumentParser(prog="python -m unroll.tools.verify", description=__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, help="folders of pipelines; by default all of the repository")
+    arguments = parser.parse_args()
+    with end_in_one_line(with_bugs=False):
+        folders = arguments.folders or find_pipelines()
+        with TemporaryDirectory(prefix="unroll-verify-") as temporary:
+            verify(folders, Path(temporary))
+
+
+def find_pipelines() -> list[Path]:
+    """Return the folders, from the repository's root, that Git tracks a dvc.yaml in."""
+    listed = _ask_git("ls-files", "dvc.yaml", "*/dvc.yaml").splitlines()
+    return [Path(name).parent for name in listed]
+
+
+def verify(folders: list[Path], temporary: Path) -> None:
+    """Run the pipelines in two copies at the same time; say for each that both came to the same.
+
+    Raises:
+        InputError: a pipeline fails, or an output differs.
+    """
+    copies = {name: copy_repository(temporary / name) for name in CIRCUMSTANCES}
+    for folder in folders:
+        with ThreadPoolExecutor() as pool:
+            jobs = [pool.submit(reproduce, copies[name] / folder, CIRCUMSTANCES[name]) for name in copies]
+            for job in jobs:
+                job.result()
+        locks = [(copy / folder / "dvc.lock").read_bytes() for copy in copies.values()]
+        order = list(_read_yaml((copies["one"] / folder / "dvc.yaml").read_bytes()))
+        outputs, others = (read_outputs(lock, order) for lock in locks)
+        if locks[0] != locks[1]:
+            raise InputError(f"{folder}: {describe_difference(outputs, others)}")
+        stages = {stage for stage, _ in outputs}
+        print(f"{folder}: {len(outputs)} outputs of {len(stages)} stages, the same bytes twice", flush=True)
+
+
+def copy_repository(target: Path) -> Path:
+    """Copy the files that Git tracks, as they are now in the working directory, and make it a repository."""
+    root = Path(_ask_git("rev-parse", "--show-toplevel").strip())
+    for name in _ask_git("-C", str(root), "ls-files", "-z").split("\0"):
+        if name and (root / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, target / name, follow_symlinks=False)
+    _ask_git("-C", str(target), "init", "--quiet")
+    return target
+
+
+def reproduce(folder: Path, circumstances: dict[str, str]) -> None:
+    """Run the pipeline in a folder, every stage of it, without tracking the runs anywhere else.
+
+    Raises:
+        InputError: it fails.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
+    command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env=kept | circumstances | {"PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    if result.returncode:
+        lines = [line for line in result.stdout.splitlines() if line.lower().startswith("error")]
+        raise InputError(f"{folder.name} with {circumstances}: {lines[0] if lines else result.stdout[-500:]}")
+
+
+def read_outputs(lock: bytes, order: list[str]) -> dict[tuple[str, str], str]:
+    """Return the MD5 of each output of a dvc.lock by its stage and path; order: the stages, the first to run first."""
+    stages = _read_yaml(lock)
+    return {(name, out["path"]): out["md5"] for name in order for out in stages.get(name, {}).get("outs", [])}
+
+
+def describe_difference(first: dict[tuple[str, str], str], second: dict[tuple[str, str], str]) -> str:
+    """Name the first output that differs: those of later stages follow from it."""
+    for (stage, path), md5 in first.items():
+        other = second.get((stage, path), "missing")
+        if md5 != other:
+            return f"{path} of stage {stage} differs: md5 {md5} in one copy, {other} in the other"
+    return "dvc.lock differs, though no output does"
+
+
+def _read_yaml(content: bytes) -> dict[str, Any]:
+    """Return the stages of a dvc.yaml or dvc.lock."""
+    return YAML(typ="safe", pure=True).load(content)["stages"]
+
+
+def _ask_git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    main()

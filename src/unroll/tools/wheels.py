@@ -1,0 +1,69 @@
+"""For which versions of Python and which platforms the package index has a wheel of every pin (`make audit`)."""
+
+import re
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from unroll.base.errors import hide_password
+from unroll.base.versions import read_pins
+from unroll.tools.lock import COMPUTE, DEVELOP, RUN
+
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+# By the tags that pip knows them by; wheels for older systems are found by naming these too.
+LINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
+PLATFORMS = {
+    "Linux x86-64": [f"{tag}_x86_64" for tag in (*LINUX, "manylinux_2_12", "manylinux_2_5", "manylinux1")],
+    "Linux ARM": [f"{tag}_aarch64" for tag in LINUX],
+    "macOS ARM": ["macosx_14_0_arm64"],
+}
+# What has never had a wheel: it is built where it is installed, which pure Python is everywhere.
+SOURCE_ONLY = {"antlr4-python3-runtime"}
+MISSING = re.compile(r"No matching distribution found for ([^=\s]+)==(\S+)")
+
+
+def audit_wheels() -> list[str]:
+    """Ask the index about each version and platform; where it does not answer, say so and go on."""
+    pins = {name: pin for file in (COMPUTE, RUN, DEVELOP) for name, pin in read_pins(file).items()}
+    pins = {name: pin for name, pin in pins.items() if name not in SOURCE_ONLY}
+    found = []
+    for python, platform in product(PYTHONS, PLATFORMS):
+        missing, reason = find_missing(pins, python, PLATFORMS[platform])
+        place = f"Python {python}, {platform}"
+        if reason:
+            print(f"wheels: {place}: NOT CHECKED ({hide_password(reason)[:200]})", flush=True)
+        elif missing:
+            found.append(f"{place} has no wheel of {', '.join(missing)}")
+            print(f"wheels: {found[-1]}", flush=True)
+        else:
+            print(f"wheels: {place}: all of {len(pins)} packages", flush=True)
+    return found
+
+
+def find_missing(pins: dict[str, str], python: str, tags: list[str]) -> tuple[list[str], str]:
+    """Return the pins without a wheel, and why pip could not tell, or "".
+
+    pip ends at the first that it does not find: so it is asked again about the others.
+    """
+    missing: dict[str, str] = {}
+    options = ["--dry-run", "--no-deps", "--only-binary=:all:", "--ignore-installed", "--python-version", python]
+    options += [option for tag in tags for option in ("--platform", tag)]
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "requirements.txt"
+        while True:
+            asked = [f"{name}=={pin}\n" for name, pin in pins.items() if name not in missing]
+            file.write_text("".join(asked), encoding="utf-8")
+            message = _ask_pip("install", *options, "--target", folder, "--requirement", str(file))
+            gone = MISSING.search(message)
+            if not gone or gone[1] in missing:
+                return [f"{name} {pin}" for name, pin in missing.items()], message
+            missing[gone[1]] = gone[2]
+
+
+def _ask_pip(*arguments: str) -> str:
+    """Return pip's last line about an error, or "" if there is none."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (result.stderr.strip().splitlines() or ["no reason given"])[-1] if result.returncode else ""

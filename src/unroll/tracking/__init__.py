@@ -1,0 +1,1 @@
+"""Every call of MLflow. It imports what it tells of: base, params, models, training."""

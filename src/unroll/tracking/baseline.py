@@ -1,0 +1,87 @@
+"""The baseline's run in MLflow: one, whatever networks and experiments it stands beside.
+
+It is linked to dvc.lock as the networks' runs are, by the MD5s of metrics/baseline.json and baseline_per_class.json.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unroll.base.files import compute_hash, read_json
+from unroll.params.common import flatten_params
+from unroll.params.texts import TextParams
+from unroll.tracking.names import name_baseline
+from unroll.tracking.origin import describe_origin
+from unroll.tracking.runs import DESCRIPTION, RESTORED, create_run, end_run, log_metrics, make_metrics
+from unroll.tracking.store import Store, require_store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+METRICS = Path("metrics")
+# The tags that link a run to outputs in dvc.lock. Classes of other names may have the same scores.
+BASELINE_MD5, CLASSES_MD5 = "baseline_md5", "baseline_per_class_md5"
+BASELINE_LINKS = {BASELINE_MD5: "metrics/baseline.json", CLASSES_MD5: "metrics/baseline_per_class.json"}
+MODEL, LINEAR = "model", "linear"  # the tag that tells its run from those of networks
+STAGES = ("download", "preprocess", "split")  # those that it stands on
+PARAMS = ("data.", "preprocess.", "split.", "evaluate.calibration_bins")  # those that they and it depend on
+CHOSEN = ("c", "temperature")  # by validation
+
+
+def log_baseline(store: Store, params: TextParams, seconds: float | None = None) -> None:
+    """Log metrics/baseline.json and baseline_per_class.json as a run of their own, unless there is one already.
+
+    seconds: how long fitting took; without it, the run is tagged as restored.
+
+    Raises:
+        InputError: the store cannot be used.
+    """
+    md5s = {tag: compute_hash(Path(file), "md5") for tag, file in BASELINE_LINKS.items()}
+    own = keep_params(flatten_params(params))
+    # One at a time: experiments that run at the same time stand beside the same baseline.
+    with require_store(store.uri), store.lock:
+        runs = store.client.search_runs([store.experiment_id], f"tags.{BASELINE_MD5} = '{md5s[BASELINE_MD5]}'")
+        if not find_baseline(runs, own, md5s):
+            _make_run(store, own, md5s, seconds)
+
+
+def keep_params(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return those flat parameters that a baseline depends on, as MLflow holds them."""
+    return {name: str(value) for name, value in params.items() if name.startswith(PARAMS)}
+
+
+def find_baseline(
+    runs: "Iterable[MlflowRun]", params: Mapping[str, Any], md5s: Mapping[str, str]
+) -> "MlflowRun | None":
+    """Return the run of the baseline with these MD5s, by tag, that was made under these parameters."""
+    own, (scores, classes) = keep_params(params), (md5s[tag] for tag in BASELINE_LINKS)
+    same = (
+        run
+        for run in runs
+        if scores and (run.data.tags.get(BASELINE_MD5), run.data.tags.get(CLASSES_MD5, classes)) == (scores, classes)
+    )
+    return next((run for run in same if keep_params(run.data.params) == own), None)
+
+
+def is_baseline(run: "MlflowRun") -> bool:
+    return run.data.tags.get(MODEL) == LINEAR
+
+
+def _make_run(store: Store, own: dict[str, str], md5s: dict[str, str], seconds: float | None) -> None:
+    scores, per_class = (read_json(METRICS / f"{name}.json") for name in ("baseline", "baseline_per_class"))
+    text = (
+        f"Linear baseline on {own['data.dataset']}: macro-F1 **{scores['macro_f1']:.4f}** on the test split, "
+        f"{scores['val_macro_f1']:.4f} on the validation split"
+    )
+    tags = describe_origin(STAGES) | {MODEL: LINEAR, DESCRIPTION: text}
+    chosen = {f"baseline.{name}": scores[name] for name in CHOSEN}
+    run_id = create_run(store, f"baseline-{md5s[BASELINE_MD5][:7]}", tags, own | chosen)
+    with end_run(store, run_id):
+        costs = {} if seconds is None else {"seconds": round(seconds, 2)}
+        log_metrics(store, run_id, make_metrics(name_baseline(scores, per_class) | costs))
+        for name in ("baseline.json", "baseline_per_class.json"):
+            store.client.log_artifact(run_id, str(METRICS / name), "metrics")
+        if seconds is None:
+            store.client.set_tag(run_id, RESTORED, "true")
+    for tag in (CLASSES_MD5, BASELINE_MD5):  # the last, so that no run without all else is found
+        store.client.set_tag(run_id, tag, md5s[tag])

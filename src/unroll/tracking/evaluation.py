@@ -1,0 +1,134 @@
+"""What MLflow is told of an evaluation, and how the run of the training is found to which it belongs.
+
+DVC knows an output by the MD5 of its content. `train` tags its run with the MD5 of models/model.safetensors, and
+`evaluate` finds the run by that tag. So no run id is written anywhere, outputs stay the same bytes from run to run,
+and the dvc.lock of any commit or experiment leads to its MLflow run. docs/tracking.md tells what each case comes to.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from unroll.base.files import compute_hash, read_json
+from unroll.models.batches import Examples
+from unroll.params.common import PipelineParams, flatten_params
+from unroll.tracking.names import name_epoch
+from unroll.tracking.origin import EXPERIMENTS
+from unroll.tracking.runs import (
+    DESCRIPTION,
+    LINKS,
+    MODEL_MD5,
+    RESTORED,
+    TEST_MD5,
+    choose_run,
+    end_run,
+    find_runs_of_model,
+    ignore_tracking,
+    log_metrics,
+    make_metrics,
+    split_names,
+)
+from unroll.tracking.store import Store, connect, require_store
+from unroll.tracking.training import METRICS, create_training, log_training
+
+if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What MLflow is told of an evaluation.
+
+    summary: a few words for the run's page; metrics: by their names in MLflow; files: under metrics/; figures and
+    tables: by the file names that they get.
+    """
+
+    summary: str
+    metrics: dict[str, float]
+    files: list[str]
+    figures: "dict[str, Figure]"
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def log_evaluation(store: Store, params: PipelineParams, splits: dict[str, Examples], evaluation: Evaluation) -> None:
+    """Log an evaluation of models/ to the run whose training made that model, if it has not another one already.
+
+    Where there is no such run (a fresh clone after `dvc pull`, another database, a model that was made under other
+    parameters or that is evaluated in another way), one is made and tagged as restored, of what the training left.
+
+    Raises:
+        InputError: the store cannot be used; evaluating again logs what is missing.
+    """
+    # One at a time: two evaluations of the same model must not take the same run for their own.
+    with require_store(store.uri), store.lock:
+        run_id = _find_run(store, params) or _restore_run(store, params, splits)
+        log_metrics(store, run_id, make_metrics(evaluation.metrics))
+        for name, figure in evaluation.figures.items():
+            store.client.log_figure(run_id, figure, name, save_kwargs={"dpi": 110})
+        for name, table in evaluation.tables.items():
+            _log_table(store, run_id, table, name)
+        for name in evaluation.files:
+            store.client.log_artifact(run_id, str(METRICS / name), "metrics")
+        _add_experiment_name(store, run_id)
+        _describe(store, run_id, f"{params.model.cell} on {params.data.dataset}: {evaluation.summary}")
+        store.client.set_tag(run_id, TEST_MD5, compute_hash(METRICS / "test.json", "md5"))
+
+
+def log_scores(
+    params: PipelineParams,
+    splits: dict[str, Examples],
+    summary: str,
+    scores: dict[str, float],
+    figures: "dict[str, Figure]",
+) -> None:
+    """Log an evaluation that comes to a few scores, those of metrics/test.json; do nothing if tracking is off.
+
+    Raises:
+        InputError: the store cannot be used.
+    """
+    if params.tracking.enabled:
+        metrics = {f"test/{name}": round(value, 6) for name, value in scores.items()}
+        store = connect(params.tracking.experiment)
+        log_evaluation(store, params, splits, Evaluation(summary, metrics, ["test.json"], figures))
+
+
+def _find_run(store: Store, params: PipelineParams) -> str | None:
+    md5s = {tag: compute_hash(Path(file), "md5") for tag, file in LINKS.items()}
+    runs = find_runs_of_model(store, md5s[MODEL_MD5])
+    found = choose_run(runs, ignore_tracking(flatten_params(params)), md5s, os.environ.get("DVC_EXP_NAME"))
+    return found.info.run_id if found else None
+
+
+def _restore_run(store: Store, params: PipelineParams, splits: dict[str, Examples]) -> str:
+    """Make a run of a training that MLflow has not seen; only the seconds it took are not known any more."""
+    run_id = create_training(store, os.environ.get("DVC_EXP_NAME", ""), params, splits)
+    with end_run(store, run_id):
+        history = pd.read_csv(METRICS / "plots" / "history.csv").to_dict("records")
+        log_metrics(store, run_id, [m for row in history for m in make_metrics(name_epoch(row), int(row["epoch"]))])
+        store.client.set_tag(run_id, RESTORED, "true")
+        log_training(store, run_id, params, splits["val"], read_json(METRICS / "train.json"))
+    return run_id
+
+
+def _add_experiment_name(store: Store, run_id: str) -> None:
+    """Add the DVC experiment's name to those that this run stands for, when it is a new one."""
+    names = split_names(store.client.get_run(run_id).data.tags.get(EXPERIMENTS, ""))
+    name = os.environ.get("DVC_EXP_NAME")
+    if name and name not in names:
+        store.client.set_tag(run_id, EXPERIMENTS, ", ".join([*names, name]))
+
+
+def _describe(store: Store, run_id: str, text: str) -> None:
+    """Give the run a line that its page begins with, unless somebody has written one there."""
+    if DESCRIPTION not in store.client.get_run(run_id).data.tags:
+        store.client.set_tag(run_id, DESCRIPTION, text)
+
+
+def _log_table(store: Store, run_id: str, table: pd.DataFrame, name: str) -> None:
+    """Log a table that MLflow's pages show as one. Its own `log_table` would add to the rows of an earlier try."""
+    store.client.log_text(run_id, table.to_json(orient="split", index=False), name)
+    store.client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": name, "type": "table"}]))
