@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from builders import write_models
 from conftest import ROOT, find_free_port, make_environment
 from unroll.base.process import run_stage
-from unroll.cli import main as cli
+from unroll.cli.main import main as cli
 
 TABLE: dict[str, dict[str, Any]] = YAML(typ="safe").load(Path(__file__).with_name("inputs.yaml"))
 INPUTS = [

@@ -1,11 +1,16 @@
 """The linear baseline, its temperature, and the interval of a difference to it."""
 
+import time
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.svm import LinearSVC
 
-from unroll.evaluation.baseline import fit_baseline
+from unroll.evaluation import baseline as module
+from unroll.evaluation.baseline import CANDIDATES, fit_baseline
 from unroll.evaluation.bootstrap import bootstrap_macro_f1
 from unroll.evaluation.validation import compute_macro_f1, fit_temperature
 
@@ -29,6 +34,39 @@ def test_it_learns_nothing_from_validation_texts() -> None:
 def test_fitting_again_gives_the_same_probabilities() -> None:
     first, second = (fit_baseline(TEXTS, LABELS, TEXTS, LABELS).predict(TEXTS) for _ in range(2))
     assert (first == second).all()
+
+
+def test_of_many_readings_words_alone_and_fewer_candidates_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READINGS", len(TEXTS) * 2)
+    small = fit_baseline(TEXTS, LABELS, TEXTS, LABELS)
+    monkeypatch.setattr(module, "READINGS", len(TEXTS) * 2 - 1)
+    large = fit_baseline(TEXTS, LABELS, TEXTS, LABELS)
+    assert {name.split("__")[0] for name in small.features.get_feature_names_out()} == {"words", "characters"}
+    assert {name.split("__")[0] for name in large.features.get_feature_names_out()} == {"words"}
+    assert (small.c, large.c) == (CANDIDATES[0], CANDIDATES[1])  # all are right: the first that is tried
+
+
+def test_the_coefficients_have_a_bound_and_the_most_frequent_features_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COEFFICIENTS", 6)
+    baseline = fit_baseline(["a b", "a c", "a d"], np.arange(3), ["a"], np.array([0]))
+    assert baseline.classifier.coef_.shape == (3, 2 + 2)  # words, and parts of words
+    assert "words__a" in baseline.features.get_feature_names_out()
+
+
+def test_fitted_classifiers_but_the_best_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: weakref.WeakSet[LinearSVC] = weakref.WeakSet()
+    kept = []
+
+    class Counted(LinearSVC):
+        def fit(self, rows: object, labels: object) -> "Counted":
+            kept.append(len(fitted))
+            fitted.add(self)
+            return super().fit(rows, labels)
+
+    monkeypatch.setattr(module, "LinearSVC", Counted)
+    fit_baseline(TEXTS, LABELS, TEXTS, LABELS)
+    assert len(kept) == len(CANDIDATES)
+    assert max(kept) <= 2  # the best so far, and the last
 
 
 def test_the_temperature_undoes_a_scale() -> None:
@@ -68,6 +106,29 @@ def test_the_interval_holds_zero_for_equal_models_and_not_for_unequal_ones() -> 
     assert 0 < found.low < found.difference < found.high
     # About ±1.96 standard errors: the models' mistakes are independent, with variances 0.09 and 0.16 for each row.
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * (0.25 / 2000) ** 0.5, rel=0.15)
+
+
+def make_predictions(classes: int, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    generator = np.random.default_rng(3)
+    labels = generator.integers(0, classes, rows)
+    found = (np.where(generator.random(rows) < p, labels, generator.integers(0, classes, rows)) for p in (0.8, 0.7))
+    return labels, *found, classes
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [(2, (0.056683, 0.020182, 0.092341)), (4, (0.100198, 0.056456, 0.145632)), (30, (0.131210, 0.082750, 0.182286))],
+)
+def test_the_draws_are_the_same_whatever_computes_with_them(classes: int, expected: tuple[float, float, float]) -> None:
+    found = bootstrap_macro_f1(*make_predictions(classes, 600))
+    assert (found.difference, found.low, found.high) == pytest.approx(expected, abs=5e-7)
+
+
+def test_an_interval_of_many_classes_takes_seconds() -> None:
+    predictions = make_predictions(500, 3000)
+    started = time.process_time()
+    bootstrap_macro_f1(*predictions)
+    assert time.process_time() - started < 20  # it takes 2; dense products of whole numbers took minutes
 
 
 def test_the_interval_holds_the_difference_also_where_each_class_has_few_rows() -> None:

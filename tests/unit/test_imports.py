@@ -8,9 +8,9 @@ from imports import PACKAGE, find_packages
 @pytest.mark.parametrize(
     ("module", "slow"),
     [
-        ("inference", {"torch", "sklearn", "scipy", "gensim", "matplotlib"}),  # `unroll predict`
-        ("overview", {"torch", "sklearn", "pandas", "matplotlib"}),  # `unroll runs`
-        ("comparison_report", {"torch", "sklearn", "pandas", "matplotlib"}),  # `unroll compare`
+        ("inference/classifier", {"torch", "sklearn", "scipy", "gensim", "matplotlib"}),  # `unroll predict`
+        ("results/overview", {"torch", "sklearn", "pandas", "matplotlib"}),  # `unroll runs`
+        ("cli/compare", {"torch", "sklearn", "pandas", "matplotlib"}),  # `unroll compare`
         ("stages/train", {"sklearn", "matplotlib", "gensim"}),
         ("stages/train_sequences", {"sklearn", "matplotlib", "gensim"}),
         ("stages/pretrain", {"sklearn", "pandas", "matplotlib"}),

@@ -56,6 +56,13 @@ def test_a_class_that_is_never_predicted() -> None:
     assert find_symptoms(training, without, 3, NAMES) == []
 
 
+def test_of_many_classes_that_are_never_predicted_some_are_named() -> None:
+    logits = torch.zeros(500, 500)
+    logits[:, 0] = 1
+    found, *_ = find_symptoms(make_training([1.0, 0.5], logits), np.arange(500), 3, [])
+    assert found == "never predicted in validation: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 489 more"
+
+
 def test_validation_below_the_most_frequent_class() -> None:
     training = make_training([1.0, 0.5], make_logits([1, 2, 0, 1, 0, 0]))
     assert find_symptoms(training, LABELS, 3, NAMES) == [

@@ -51,6 +51,7 @@ def describe_training(training: Training, summary: dict[str, int | float | str])
 
 
 STILL = 0.001  # a training loss that stays within this share of itself has not moved
+NAMED = 10  # classes, in one symptom
 LEARNED = 0.01  # unless it is below this share of the first epoch's: then there is nothing left to learn
 
 
@@ -84,7 +85,8 @@ def check_classes(outputs: Tensor, targets: np.ndarray, class_names: list[str]) 
     counts = np.bincount(true, minlength=outputs.shape[-1])
     never = [number for number in np.flatnonzero(counts) if number not in predicted]
     names = [class_names[number] if class_names else str(number) for number in never]
-    found = [f"never predicted in validation: {', '.join(names)}"] if names else []
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    found = [f"never predicted in validation: {', '.join(names[:NAMED])}{more}"] if names else []
     accuracy, majority = (predicted == true).mean(), counts.max() / len(true)
     if accuracy < majority:
         found.append(f"validation accuracy {accuracy:.4f} is below the most frequent class's share, {majority:.4f}")
