@@ -9,7 +9,7 @@ import pandas as pd
 from unroll.errors import InputError
 from unroll.files import resolve_location
 from unroll.reviews import read_reviews
-from unroll.table_files import CHUNK_ROWS, SUFFIXES, find_suffix, read_table
+from unroll.table_files import SUFFIXES, find_suffix, read_table
 from unroll.text_params import DataParams
 
 AG_NEWS = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/555590db4219b1243abb1918effd6a7425a2d75f/data/ag_news_csv"
@@ -102,7 +102,7 @@ def read_rows(path: Path, layout: Layout, part: str = "all") -> Iterator[pd.Data
     """
     first = 1
     columns = (*layout.text_columns, *layout.context_columns, layout.label_column)
-    chunks = read_reviews(path, CHUNK_ROWS) if layout.is_archive else read_table(path, columns, layout.header)
+    chunks = read_reviews(path) if layout.is_archive else read_table(path, columns, layout.header)
     for chunk in chunks:
         yield pd.DataFrame(
             {
