@@ -8,6 +8,7 @@ import torch
 from unroll.calibration import fit_temperature
 from unroll.checkpoint import ModelConfig, load_labels
 from unroll.checksums import TEXT_PARTS, write_checksums
+from unroll.coverage import describe_unknown
 from unroll.devices import check_precision, choose_device, make_repeatable
 from unroll.embedding import join_embedding, limit_embedding
 from unroll.files import find_root, read_json, write_json
@@ -63,7 +64,8 @@ def main() -> None:
         write_checksums(MODELS, TEXT_PARTS)
         write_history(training, METRICS / "plots" / "history.csv")
         coverage = read_json(METRICS / "vectors.json")["coverage"]
-        symptoms = find_symptoms(training, val.targets, params.train.patience, class_names)
+        symptoms = describe_unknown(validation=read_json(METRICS / "tokens.json")["val"])
+        symptoms += find_symptoms(training, val.targets, params.train.patience, class_names)
         summary = summarize(training, count_parameters(model), symptoms) | {"vector_coverage": coverage}
         write_json(METRICS / "train.json", summary)
         run.finish(params, val, summary, training)
