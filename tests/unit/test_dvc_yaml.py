@@ -99,7 +99,7 @@ def test_metrics_are_in_git(folder: str) -> None:
             in_git |= output if isinstance(output, dict) else {}
     names = {"train", "test"} | ({"per_class"} if "split" in PIPELINES[folder] else set())
     if PIPELINES[folder] == TEXT:
-        names |= {"data", "vectors", "baseline", "baseline_per_class"}
+        names |= {"data", "tokens", "vectors", "baseline", "baseline_per_class"}
     assert set(in_git) == {f"metrics/{name}.json" for name in names}
     for path, options in in_git.items():
         assert options["cache"] is False

@@ -42,3 +42,11 @@ def test_the_chosen_rows_are_copied_in_their_order(tmp_path: Path) -> None:
     chosen = np.random.default_rng(2).random(ROWS) < 0.3
     copy_rows(source, target, chosen)
     assert pq.read_table(target).equals(table.filter(pa.array(chosen)))
+
+
+def test_what_was_written_in_small_pieces_is_read_and_copied_in_them(tmp_path: Path) -> None:
+    source, target = tmp_path / "source.parquet", tmp_path / "target.parquet"
+    pq.write_table(pa.table({"row": range(10)}), source, row_group_size=4)
+    copy_rows(source, target, np.arange(10) != 5)
+    assert [len(batch) for batch in read_batches(source)] == [4, 4, 2]
+    assert [len(batch) for batch in read_batches(target)] == [4, 3, 2]

@@ -30,7 +30,12 @@ def make_tokenizer(texts: list[str], **changes: object) -> Tokenizer:
 
 def assert_same(tokenizer: Tokenizer, texts: pa.StringArray) -> None:
     expected = encode_texts(tokenizer, texts.to_pylist())
-    ids, offsets = make_column_encoder(tokenizer).encode(texts)
+    ids, offsets, cut = make_column_encoder(tokenizer).encode(texts)
+    longer = Tokenizer.from_str(tokenizer.to_str())
+    longer.no_truncation()
+    lengths = [len(text) for text in encode_texts(longer, texts.to_pylist())]
+    assert cut.dtype == bool
+    assert cut.tolist() == [length > tokenizer.truncation["max_length"] for length in lengths]
     assert (ids.dtype, offsets.dtype) == (np.int32, np.int64)
     assert ids.tolist() == [number for text in expected for number in text]
     assert np.diff(offsets).tolist() == [len(text) for text in expected]
@@ -45,7 +50,8 @@ def test_a_column_is_encoded_as_its_texts_are(texts: list[str], level: str, max_
 
 def test_unknown_words_empty_texts_and_long_ones() -> None:
     tokenizer = make_tokenizer(TEXTS, max_tokens=3)
-    ids, offsets = make_column_encoder(tokenizer).encode(pa.array(["", "bonds rise", "", "in in in in", ""]))
+    ids, offsets, cut = make_column_encoder(tokenizer).encode(pa.array(["", "bonds rise", "", "in in in in", ""]))
+    assert cut.tolist() == [False, False, False, True, False]
     assert ids.tolist() == [1, 4, 3, 3, 3]
     assert offsets.tolist() == [0, 0, 2, 2, 5, 5]
 

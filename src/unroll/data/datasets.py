@@ -9,7 +9,7 @@ import pandas as pd
 from unroll.base.errors import InputError
 from unroll.base.files import resolve_location
 from unroll.data.imdb import read_reviews
-from unroll.data.tables import CHUNK_ROWS, SUFFIXES, find_suffix, read_table
+from unroll.data.tables import SUFFIXES, find_suffix, read_table
 from unroll.params.texts import DataParams
 
 AG_NEWS = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/555590db4219b1243abb1918effd6a7425a2d75f/data/ag_news_csv"
@@ -102,7 +102,7 @@ def read_rows(path: Path, layout: Layout, part: str = "all") -> Iterator[pd.Data
     """
     first = 1
     columns = (*layout.text_columns, *layout.context_columns, layout.label_column)
-    chunks = read_reviews(path, CHUNK_ROWS) if layout.is_archive else read_table(path, columns, layout.header)
+    chunks = read_reviews(path) if layout.is_archive else read_table(path, columns, layout.header)
     for chunk in chunks:
         yield pd.DataFrame(
             {

@@ -9,14 +9,13 @@ import gzip
 import re
 import tarfile
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import pandas as pd
 
 from unroll.base.errors import InputError
-from unroll.data.unpack import explain_read_errors
+from unroll.data.unpack import CHUNK_ROWS, explain_read_errors, group_rows
 
 REVIEW = re.compile(r"(?:\./)?aclImdb/(train|test)/(neg|pos)/[0-9]+_[0-9]+\.txt")
 LABELS = {"neg": "negative", "pos": "positive"}
@@ -33,8 +32,8 @@ _TYPES_WITHOUT_CONTENT = (
 )
 
 
-def read_reviews(path: Path, chunk_rows: int, limit_bytes: int = LIMIT_BYTES) -> Iterator[pd.DataFrame]:
-    """Yield chunks of so many rows with the string columns `text`, `label` and `part` ("train" or "test").
+def read_reviews(path: Path, chunk_rows: int = CHUNK_ROWS, limit_bytes: int = LIMIT_BYTES) -> Iterator[pd.DataFrame]:
+    """Yield chunks of so many rows, or of fewer long ones: strings `text`, `label` and `part` ("train" or "test").
 
     Rows come as they stand in the archive: another order would need all texts in memory, or a second reading.
 
@@ -44,7 +43,7 @@ def read_reviews(path: Path, chunk_rows: int, limit_bytes: int = LIMIT_BYTES) ->
     """
     reviews = _stream_reviews(path, limit_bytes)
     found = False
-    while rows := list(islice(reviews, chunk_rows)):
+    for rows in group_rows(reviews, chunk_rows):
         found = True
         yield pd.DataFrame(rows, columns=["text", "label", "part"], dtype=str)
     if not found:

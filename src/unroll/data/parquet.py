@@ -1,4 +1,8 @@
-"""Parquet tables that are read and written a batch at a time."""
+"""The stages' own parquet tables, read and written a batch at a time.
+
+What is written at once is a row group, and no batch is read from two: so where a reader of files from elsewhere takes
+fewer rows at a time, as they are long, all stages after it do.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +21,8 @@ def read_batches(path: Path, *columns: str) -> Iterator[pa.RecordBatch]:
     """Yield these columns of a table, or all of them, some thousand rows at a time."""
     # Arrow's buffer in advance would in the end hold the whole file.
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(BATCH_ROWS, columns=list(columns) or None)
+        for group in range(file.num_row_groups):
+            yield from file.iter_batches(BATCH_ROWS, row_groups=[group], columns=list(columns) or None)
 
 
 def copy_rows(source: Path, target: Path, chosen: np.ndarray, emptied: dict[str, np.ndarray] | None = None) -> None:
@@ -28,10 +33,9 @@ def copy_rows(source: Path, target: Path, chosen: np.ndarray, emptied: dict[str,
     first = 0
     with (
         replace_when_done(target) as temporary,
-        pq.ParquetFile(source, pre_buffer=False) as file,
-        pq.ParquetWriter(temporary, file.schema_arrow) as writer,
+        pq.ParquetWriter(temporary, pq.read_schema(source)) as writer,
     ):
-        for batch in file.iter_batches():
+        for batch in read_batches(source):
             rows = slice(first, first + len(batch))
             for column, where in (emptied or {}).items():
                 texts = pc.if_else(pa.array(where[rows]), "", batch[column])

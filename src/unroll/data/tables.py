@@ -2,9 +2,11 @@
 
 import csv
 import io
-import warnings
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import pandas as pd
@@ -12,11 +14,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unroll.base.errors import InputError, make_printable
-from unroll.data.unpack import Bounded, check_unpacked, explain_read_errors, limit_unpacked, open_unpacked
+from unroll.data.unpack import (
+    CHUNK_CHARACTERS,
+    CHUNK_ROWS,
+    Bounded,
+    check_unpacked,
+    explain_read_errors,
+    group_rows,
+    limit_unpacked,
+    open_unpacked,
+)
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
-CHUNK_ROWS = 20_000
-LIMIT_BYTES_OF_A_CHUNK = 2**30
+LIMIT_BYTES_OF_A_ROW = 2**26
+STEP_ROWS = 1000  # of parquet, at once: a value that repeats itself takes no room in the file, but does in memory
+_END = 'end"'  # a line of one field; inside quotation marks it would be another one
 
 
 def find_suffix(location: str, suffixes: tuple[str, ...] = SUFFIXES) -> str:
@@ -42,7 +54,7 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
     suffix = find_suffix(str(path))
     chunks = _read_parquet(path) if suffix == ".parquet" else _read_delimited(path, header)
     found = False
-    for chunk in _explain_errors(path, chunks, header):
+    for chunk in _explain_errors(path, chunks):
         for column in required:
             count = list(chunk.columns).count(column)
             if count == 0:
@@ -50,49 +62,98 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
                 raise InputError(f"{path} has no column {column!r}: its columns are {columns}")
             if count > 1:
                 raise InputError(f"{path} has {count} columns {column!r}: expected one")
-        found = found or len(chunk) > 0
-        yield chunk
+        if len(chunk):
+            found = True
+            yield chunk
     if not found:
         raise InputError(f"{path} has no rows: expected a table with text and labels")
 
 
 def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.DataFrame]:
+    with open_unpacked(path) as file:
+        rows = _parse_rows(path, file, len(header) if header else None)
+        if header is None:
+            header = tuple(next(rows, ()))
+            if not header:
+                raise InputError(f"{path} is empty: expected a table with text and labels")
+            _check_decoded(path, "header row", header)
+            yield _make_chunk(path, [], header, 1)  # has its columns, so that they are looked at first
+        first = 1
+        for chunk in group_rows(rows):
+            yield _make_chunk(path, chunk, header, first)
+            first += len(chunk)
+
+
+def _parse_rows(path: Path, unpacked: BinaryIO, width: int | None) -> Iterator[list[str]]:
+    """Yield the fields of each row that is not blank; missing ones are empty, bytes that are not UTF-8 surrogates.
+
+    width: how many fields a row has; None: as many as the first one.
+    """
     complaint = (
-        f"{path} has more than {LIMIT_BYTES_OF_A_CHUNK:,} bytes in a few thousand rows: is there a quotation mark "
-        "without its other half?"
+        f"{path} has a row of more than {LIMIT_BYTES_OF_A_ROW:,} bytes: is there a quotation mark without its other "
+        "half?"
     )
-    with open_unpacked(path) as unpacked, warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the header
-        file = Bounded(unpacked, LIMIT_BYTES_OF_A_CHUNK, complaint)
-        reader = pd.read_csv(
-            io.BufferedReader(file),
-            sep=_separator(path),
-            header=None,  # pandas would give columns of one name other names
-            names=list(header) if header else None,
-            index_col=False,
-            dtype=str,
-            na_filter=False,
-            encoding="utf-8",
-            chunksize=CHUNK_ROWS,
-        )
-        with reader:
-            for chunk in reader:
-                file.size = 0
-                chunk = chunk.fillna("").reset_index(drop=True)
-                if header is None:
-                    header, chunk = tuple(chunk.iloc[0]), chunk[1:].reset_index(drop=True)
-                yield chunk.set_axis(list(header), axis=1)
+    csv.field_size_limit(sys.maxsize)  # the limit of a row is the one that counts
+    file = Bounded(unpacked, LIMIT_BYTES_OF_A_ROW, complaint)
+    lines = io.TextIOWrapper(io.BufferedReader(file), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    reader = csv.reader(chain(lines, [_END]), delimiter=_separator(path))
+    number, line, row = 0 if width is None else 1, 0, None
+    for following in reader:
+        file.size = 0
+        if row and (len(row) > 1 or row[0].strip(" \t") or not row[0]):
+            width = width or len(row)
+            if len(row) > width:
+                reason = f"Expected {width} fields in line {line}, saw {len(row)}"
+                raise InputError(f"{path} is not a well-formed table: {reason}")
+            yield row + [""] * (width - len(row))
+            number += 1
+        row, line = following, reader.line_num
+    if row != [_END]:
+        raise InputError(f"{path} is not a well-formed table: EOF inside string starting at row {number}")
+
+
+def _make_chunk(path: Path, rows: list[list[str]], header: tuple[str, ...], first: int) -> pd.DataFrame:
+    """Return rows as a table; first: the number of the first one."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    try:
+        return pa.table([pa.array(column, pa.string()) for column in columns], names=header).to_pandas().astype(str)
+    except UnicodeEncodeError:
+        for number, row in enumerate(rows, start=first):
+            _check_decoded(path, f"row {number}", row)
+        raise
+
+
+def _check_decoded(path: Path, place: str, fields: Sequence[str]) -> None:
+    bad = next((character for character in "".join(fields) if "\udc80" <= character <= "\udcff"), None)
+    if bad:
+        byte = ord(bad) - 0xDC00
+        raise InputError(f"{path}, {place}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8")
 
 
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
+    tables, rows, size = [], 0, 0
+    for table in _read_steps(path):
+        tables, rows, size = [*tables, table], rows + len(table), size + table.nbytes
+        if rows >= CHUNK_ROWS or size >= CHUNK_CHARACTERS:
+            yield pa.concat_tables(tables).to_pandas().astype(str)
+            tables, rows, size = [], 0, 0
+    if tables:
+        yield pa.concat_tables(tables).to_pandas().astype(str)
+
+
+def _read_steps(path: Path) -> Iterator[pa.Table]:
+    """Yield some rows at a time as text, the fewer the longer they are."""
     # Arrow's buffer in advance would in the end hold the whole file.
     with pq.ParquetFile(path, pre_buffer=False) as file:
         limit, size = limit_unpacked(path), 0
-        for batch in file.iter_batches(batch_size=CHUNK_ROWS):
-            columns = [_write_out(column).fill_null("") for column in batch.columns]
-            size += sum(column.nbytes for column in columns)
-            check_unpacked(path, size, limit)
-            yield pa.table(columns, names=batch.schema.names).to_pandas().astype(str)
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            rows = max(1, min(STEP_ROWS, CHUNK_CHARACTERS * group.num_rows // max(group.total_byte_size, 1)))
+            for batch in file.iter_batches(rows, row_groups=[number]):
+                table = pa.table([_write_out(column).fill_null("") for column in batch.columns], batch.schema.names)
+                size += table.nbytes
+                check_unpacked(path, size, limit)
+                yield table
 
 
 def _write_out(column: pa.Array) -> pa.Array:
@@ -104,46 +165,12 @@ def _write_out(column: pa.Array) -> pa.Array:
     return column
 
 
-def _explain_errors(
-    path: Path, chunks: Iterator[pd.DataFrame], header: tuple[str, ...] | None
-) -> Iterator[pd.DataFrame]:
+def _explain_errors(path: Path, chunks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     try:
         with explain_read_errors(path):
             yield from chunks
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path} is empty: expected a table with text and labels") from None
-    except UnicodeDecodeError:
-        raise InputError(_describe_undecodable(path, header)) from None
-    except pd.errors.ParserError as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise InputError(f"{path} is not a well-formed table: {reason}") from None
-    except pd.errors.ParserWarning:
-        raise InputError(f"{path} is not a well-formed table: a row has more fields than there are columns") from None
     except pa.ArrowException as error:
         raise InputError(f"{path} cannot be read as a parquet table of text: {error}") from None
-
-
-def _describe_undecodable(path: Path, header: tuple[str, ...] | None) -> str:
-    """Find the first row that is not UTF-8; only run once a reader has failed, so it may be slow.
-
-    Rows count from 1 as everywhere; where the file has a header row of its own, that is row 0.
-    """
-    # Undecodable bytes become lone surrogates, which can be found after the rows have been told apart.
-    with (
-        open_unpacked(path) as file,
-        io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="") as text,
-    ):
-        lines = iter(lambda: text.readline(2**20), "")  # the parts of one that does not end are no rows, but bounded
-        rows = enumerate(csv.reader(lines, delimiter=_separator(path)), start=1 if header else 0)
-        try:
-            for number, fields in rows:
-                bad = next((character for character in "".join(fields) if "\udc80" <= character <= "\udcff"), None)
-                if bad:
-                    place = f"row {number}" if number else "header row"
-                    return f"{path}, {place}: byte 0x{ord(bad) - 0xDC00:02x} is not UTF-8; save the file as UTF-8"
-        except csv.Error:  # not even a table: a field without end, say
-            pass
-    return f"{path} is not UTF-8; save the file as UTF-8"
 
 
 def _separator(path: Path) -> str:

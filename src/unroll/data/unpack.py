@@ -3,7 +3,7 @@
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +14,9 @@ from unroll.base.errors import InputError
 MOST_TIMES_LARGER = 100
 ALWAYS_ALLOWED = 2**26
 MOST_BYTES = 2**36
+# What is in memory at once: one long row may come on top of it.
+CHUNK_ROWS = 20_000
+CHUNK_CHARACTERS = 2**25
 GZIP = b"\x1f\x8b"  # what a gzip file begins with (RFC 1952)
 
 
@@ -64,6 +67,21 @@ def open_unpacked(path: Path, limit: int | None = None) -> Iterator[BinaryIO]:
         if file.peek(2)[:2] == GZIP:
             raise InputError(f"{path} is packed with gzip twice: unpack it once")
         yield file
+
+
+def group_rows(
+    rows: Iterable[Sequence[str]], most_rows: int = CHUNK_ROWS, most_characters: int = CHUNK_CHARACTERS
+) -> Iterator[list[Sequence[str]]]:
+    """Yield rows of text in lists, each of which ends with its row `most_rows` or with its `most_characters`."""
+    chunk, size = [], 0
+    for row in rows:
+        chunk.append(row)
+        size += sum(map(len, row))
+        if len(chunk) == most_rows or size >= most_characters:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 class Bounded(io.RawIOBase):

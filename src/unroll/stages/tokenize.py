@@ -1,5 +1,7 @@
-"""data/splits/ → data/tokens/ and models/tokenizer.json, models/labels.json: texts as ids, labels as numbers."""
+"""data/splits/ → data/tokens/, models/tokenizer.json, models/labels.json, metrics/tokens.json: all as numbers."""
 
+import sys
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from unroll.base.files import replace_when_done, write_json
 from unroll.base.process import run_stage
 from unroll.data.parquet import read_batches
 from unroll.params.texts import read_text_params
+from unroll.text.coverage import Coverage, describe_cut, describe_unknown
 from unroll.text.encode_columns import ColumnEncoder, make_column_encoder
 from unroll.text.tokens import Tokens, save_tokens
 from unroll.text.vocabulary import train_tokenizer
@@ -30,21 +33,29 @@ def main() -> None:
     names = (batch["label"].unique().to_pylist() for batch in read_batches(train, "label"))
     class_names = sorted(set(chain.from_iterable(names)))
     encoder = make_column_encoder(tokenizer)
+    shares = {}
     for split in ("train", "val", "test"):
-        batches = read_batches(SPLITS / f"{split}.parquet", "text", "label")
-        progress = tqdm(batches, desc=f"tokenize {split}", unit=" batches", disable=None)
-        save_tokens((encode_batch(batch, encoder, class_names) for batch in progress), TOKENS, split)
+        coverage = Coverage()
+        save_tokens(encode_split(SPLITS / f"{split}.parquet", encoder, class_names, coverage), TOKENS, split)
+        shares[split] = coverage.summarize()
     with replace_when_done(MODELS / "tokenizer.json") as temporary:
         temporary.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")  # its own `save` hides what failed
     write_json(MODELS / "labels.json", class_names)
+    write_json(Path("metrics/tokens.json"), shares)
+    gaps = describe_cut(shares["train"], params.tokenize.max_tokens)
+    gaps += describe_unknown(validation=shares["val"], test=shares["test"])
+    for gap in gaps:
+        print(f"warning: {gap}", file=sys.stderr)
     print(f"tokenize: {tokenizer.get_vocab_size():,} {params.tokenize.level} tokens in the vocabulary")
 
 
-def encode_batch(batch: pa.RecordBatch, encoder: ColumnEncoder, class_names: list[str]) -> Tokens:
-    """Return the texts and labels of a batch as numbers."""
-    ids, offsets = encoder.encode(batch["text"])
-    labels = pc.index_in(batch["label"], pa.array(class_names))
-    return Tokens(ids, offsets, labels.to_numpy().astype(np.int64))
+def encode_split(path: Path, encoder: ColumnEncoder, class_names: list[str], coverage: Coverage) -> Iterator[Tokens]:
+    """Yield the texts and labels of each batch as numbers; count in `coverage` what is cut or unknown."""
+    names = pa.array(class_names)
+    for batch in tqdm(read_batches(path, "text", "label"), f"tokenize {path.stem}", unit=" batches", disable=None):
+        ids, offsets, cut = encoder.encode(batch["text"])
+        coverage.count(ids, cut)
+        yield Tokens(ids, offsets, pc.index_in(batch["label"], names).to_numpy().astype(np.int64))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from unroll.models.files import TEXT_PARTS, ModelConfig, load_labels, write_chec
 from unroll.models.layers import join_embedding, limit_embedding
 from unroll.models.predict import count_parameters
 from unroll.params.texts import ArchitectureParams, TextParams, read_text_params
+from unroll.text.coverage import describe_unknown
 from unroll.text.tokens import load_tokens
 from unroll.text.vocabulary import load_tokenizer
 from unroll.tracking.training import start_training_run
@@ -61,7 +62,8 @@ def main() -> None:
         write_checksums(MODELS, TEXT_PARTS)
         write_history(training, METRICS / "plots" / "history.csv")
         coverage = read_json(METRICS / "vectors.json")["coverage"]
-        symptoms = find_symptoms(training, val.targets, params.train.patience, class_names)
+        symptoms = describe_unknown(validation=read_json(METRICS / "tokens.json")["val"])
+        symptoms += find_symptoms(training, val.targets, params.train.patience, class_names)
         summary = summarize(training, count_parameters(model), symptoms) | {"vector_coverage": coverage}
         write_json(METRICS / "train.json", summary)
         run.finish(params, val, summary, training)

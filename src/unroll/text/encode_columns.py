@@ -13,34 +13,48 @@ from unroll.text.vocabulary import encode_texts
 
 @dataclass(frozen=True)
 class ColumnEncoder:
-    """A tokenizer made ready for columns; `words` are its words by id, or None where its tokens are none."""
+    """A tokenizer made ready for columns.
+
+    tokenizer: leaves one token more than the `longest` texts may have, so that it can be told which are cut; words: its
+    words by id, or None where its tokens are none; by_character: whether they are characters.
+    """
 
     tokenizer: Tokenizer
+    longest: int
     words: pa.StringArray | None
+    by_character: bool
 
-    def encode(self, texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the token ids of cleaned texts: ids [tokens] int32, offsets [texts + 1] int64.
+    def encode(self, texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the token ids of cleaned texts: ids [tokens] int32, offsets [texts + 1] int64, cut [texts] bool.
 
         The ids of text i are `ids[offsets[i]:offsets[i + 1]]`. An empty text has none.
         """
         if self.words is None:
-            return flatten_ids(encode_texts(self.tokenizer, texts.to_pylist()))
+            if self.by_character:  # the tokenizer takes a hundred bytes for each character before it cuts
+                texts = pc.utf8_slice_codeunits(texts, 0, self.longest + 1)
+            found = encode_texts(self.tokenizer, texts.to_pylist())
+            cut = np.array([len(ids) > self.longest for ids in found], dtype=bool)
+            return *flatten_ids([ids[: self.longest] for ids in found]), cut
         # A null has no words, where an empty text would have an empty one.
         words = pc.split_pattern(pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts), " ")
         lengths = pc.list_value_length(words).fill_null(0)
-        longest = self.tokenizer.truncation["max_length"]
-        if pc.any(pc.greater(lengths, longest)).as_py():
-            words, lengths = pc.list_slice(words, 0, longest), pc.min_element_wise(lengths, longest)
+        cut = pc.greater(lengths, self.longest)
+        if pc.any(cut).as_py():
+            words, lengths = pc.list_slice(words, 0, self.longest), pc.min_element_wise(lengths, self.longest)
         ids = pc.index_in(words.flatten(), self.words).fill_null(UNKNOWN_ID)
-        return ids.to_numpy(), np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        return ids.to_numpy(), offsets, cut.to_numpy(zero_copy_only=False)
 
 
 def make_column_encoder(tokenizer: Tokenizer) -> ColumnEncoder:
     """List the tokenizer's words once, for columns to be encoded."""
-    whole_words = isinstance(tokenizer.model, models.WordLevel) and isinstance(
-        tokenizer.pre_tokenizer, pre_tokenizers.WhitespaceSplit
-    )
-    if not whole_words:
-        return ColumnEncoder(tokenizer, None)
-    vocabulary = tokenizer.get_vocab()
-    return ColumnEncoder(tokenizer, pa.array(sorted(vocabulary, key=vocabulary.__getitem__)))
+    longest = tokenizer.truncation["max_length"]
+    by_word = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.WhitespaceSplit)
+    if isinstance(tokenizer.model, models.WordLevel) and by_word:
+        vocabulary = tokenizer.get_vocab()
+        words = pa.array(sorted(vocabulary, key=vocabulary.__getitem__))
+        return ColumnEncoder(tokenizer, longest, words, by_character=False)
+    by_character = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Split)
+    longer = Tokenizer.from_str(tokenizer.to_str())
+    longer.enable_truncation(longest + 1)
+    return ColumnEncoder(longer, longest, None, by_character)
