@@ -14,7 +14,7 @@ help:  ## list the targets
 
 setup: $(VENV)/.installed  ## create .venv and install the pinned requirements
 
-$(VENV)/.installed: requirements.txt requirements-compute.txt pyproject.toml
+$(VENV)/.installed: requirements.txt src/requirements-compute.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: Python 3.11 or later is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): try make PYTHON=python3.12"; exit 1; }
 	@echo "Installing the pinned requirements into $(VENV) (once, some minutes)"

@@ -14,7 +14,7 @@ from unroll.models.classifier import SequenceClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import ArchitectureParams, TextTrainParams
 from unroll.text.tokens import Tokens
-from unroll.training.loop import train_model
+from unroll.training.loop import Task, train_model
 
 LAYERS = (("rnn", False), ("gru", False), ("lstm", False), ("gru", True), ("lstm", True))
 TARGETS = {"rnn": 3.3, "gru": 2.6, "lstm": 2.6}
@@ -83,7 +83,7 @@ def time_our_epoch(config: ModelConfig, train: Tokens, val: Tokens, params: Text
     make_repeatable(params.threads, torch.device("cpu"))
     torch.manual_seed(params.seed)
     model = SequenceClassifier(config)
-    return time_processor(lambda: train_model(model, train, val, params))
+    return time_processor(lambda: train_model(model, Task(train, val, params)))
 
 
 def time_textbook_epoch(config: ModelConfig, train: Tokens, params: TextTrainParams, packed: bool) -> float:

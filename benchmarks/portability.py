@@ -27,7 +27,7 @@ from unroll.models.classifier import SequenceClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import TextParams, read_text_params
 from unroll.text.tokens import Tokens
-from unroll.training.loop import train_model
+from unroll.training.loop import Task, train_model
 
 WORDS, ROWS, TIMED_ROWS = 60, 96, 1280
 LAYERS = [  # cell, bidirectional, layers, pooling: each cell with each pooling
@@ -160,7 +160,7 @@ def train_all() -> Trained:
         changes = {"cell": cell, "bidirectional": bidirectional, "layers": layers, "pooling": pooling}
         torch.manual_seed(recipe.seed)
         model = SequenceClassifier(make_config(params, **sizes, **changes))
-        training = train_model(model, train, val, recipe)
+        training = train_model(model, Task(train, val, recipe))
         for name in sorted(training.weights):
             digest.update(training.weights[name].numpy().tobytes())
         losses.append(training.best.val_loss)
@@ -195,8 +195,8 @@ def time_cells() -> dict[str, float]:
     seconds = {}
     for cell in ("rnn", "gru", "lstm"):
         model = SequenceClassifier(make_config(params, cell=cell))
-        train_model(model, val, val, recipe)
-        seconds[cell] = time_processor(lambda model=model: train_model(model, train, val, recipe))
+        train_model(model, Task(val, val, recipe))
+        seconds[cell] = time_processor(lambda model=model: train_model(model, Task(train, val, recipe)))
     return seconds
 
 

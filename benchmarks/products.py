@@ -14,7 +14,7 @@ from unroll.models.classifier import SequenceClassifier
 from unroll.models.files import GATES, ModelConfig
 from unroll.params.texts import TextTrainParams
 from unroll.text.tokens import Tokens
-from unroll.training.loop import train_model
+from unroll.training.loop import Task, train_model
 
 PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"}
 LSTM_LAYERS = {"aten::mkldnn_rnn_layer", "aten::mkldnn_rnn_layer_backward"}  # oneDNN's: products and gates in one
@@ -59,7 +59,7 @@ def profile_products(config: ModelConfig, train: Tokens, val: Tokens, params: Te
     torch.manual_seed(params.seed)
     model = SequenceClassifier(config)
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        seconds = time_clock(lambda: train_model(model, train, val, params))
+        seconds = time_clock(lambda: train_model(model, Task(train, val, params)))
     events = profiler.key_averages()
     microseconds = sum(event.self_cpu_time_total for event in events if event.key in PRODUCTS | LSTM_LAYERS)
     return microseconds / 1e6 / seconds

@@ -14,13 +14,13 @@ from benchmarks.epochs import make_config
 from benchmarks.headlines import Headlines, limit_rows, prepare_headlines, run
 from benchmarks.measure import Section, at_most, time_children
 from unroll.base.devices import make_repeatable
+from unroll.base.files import load_array
 from unroll.evaluation.validation import compute_macro_f1
 from unroll.models.classifier import SequenceClassifier
 from unroll.models.layers import limit_embedding
 from unroll.stages.preprocess import choose_cleaning
-from unroll.training.loop import Options, train_model
+from unroll.training.loop import Options, Task, train_model
 from unroll.training.progress import Epoch
-from unroll.vectors.arrays import load_vectors
 
 # What tutorials choose: one direction, PyTorch's random embedding, stop words dropped.
 EMBEDDING_SIZE, HIDDEN_SIZE, DROPOUT, LEARNING_RATE, BATCH_ROWS, PATIENCE = 100, 128, 0.5, 0.001, 64, 3
@@ -77,7 +77,7 @@ def measure_quality(
     if folder:
         pretrained = prepare_headlines(folder, file, pretrain="skipgram")
         seconds = time_children(lambda: run(folder, "dvc", "repro", "pretrain")).processor
-        vectors = load_vectors(folder / "data" / "vectors.npy")
+        vectors = load_array(folder / "data" / "vectors.npy", "vectors")
         ours.append(Run("ours", seconds, train_ours(pretrained, vectors, goal)))
     return QualityFigures(len(headlines.train.tokens), len(headlines.val.tokens), others, ours)
 
@@ -102,7 +102,7 @@ def train_ours(headlines: Headlines, vectors: np.ndarray, goal: float) -> list[S
 
     train, val = headlines.train.tokens, headlines.val.tokens
     with suppress(ReachedGoal):
-        train_model(model, train, val, params, on_epoch=note, options=Options(embedding_rate=embedding_rate))
+        train_model(model, Task(train, val, params, options=Options(embedding_rate=embedding_rate)), on_epoch=note)
     return scores
 
 

@@ -13,12 +13,12 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
+from unroll.base.files import load_array
 from unroll.base.process import run_stage
 from unroll.evaluation.baseline import CANDIDATES, make_features
 from unroll.evaluation.bootstrap import bootstrap_macro_f1
 from unroll.evaluation.validation import compute_macro_f1
 from unroll.text.tokens import Tokens, load_tokens
-from unroll.vectors.arrays import load_vectors
 
 SPLITS, TOKENS, VECTORS = Path("data/splits"), Path("data/tokens"), Path("data/vectors.npy")
 PREDICTIONS = Path("metrics/plots/predictions.csv")
@@ -36,7 +36,7 @@ def main() -> None:
     features = make_features()
     words = {"train": features.fit_transform(texts["train"])}
     words |= {name: features.transform(texts[name]) for name in ("val", "test")}
-    vectors = load_vectors(VECTORS)
+    vectors = load_array(VECTORS, "vectors")
     means = {name: average_vectors(split, vectors) for name, split in tokens.items()} if len(vectors) else {}
 
     table = pd.read_csv(PREDICTIONS, keep_default_na=False)

@@ -15,7 +15,7 @@ from unroll.models.classifier import SequenceClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import TextTrainParams
 from unroll.text.tokens import Tokens
-from unroll.training.loop import train_model
+from unroll.training.loop import Task, train_model
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def train_once(config: ModelConfig, train: Tokens, val: Tokens, params: TextTrai
     """Return the examples per second of a new model's first epoch."""
     make_repeatable(threads, torch.device("cpu"))
     torch.manual_seed(params.seed)
-    return train_model(SequenceClassifier(config), train, val, params).history[0].examples_per_second
+    return train_model(SequenceClassifier(config), Task(train, val, params)).history[0].examples_per_second
 
 
 def describe_threads(figures: ThreadFigures) -> Section:

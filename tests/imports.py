@@ -7,16 +7,29 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "src" / "unroll"
 
 
-def find_modules(module: Path) -> set[Path]:
-    """Return the files of the package that `module` imports, at any depth and anywhere in the code, itself included."""
+def find_modules(module: Path, without: str = "") -> set[Path]:
+    """Return the files of the package that `module` imports, at any depth and anywhere in the code, itself included.
+
+    without: a room that is not entered.
+    """
     found: set[Path] = set()
     waiting = [module]
     while waiting:
         current = waiting.pop()
-        if current not in found:
+        if current not in found and (not without or find_room(current) != without):
             found.add(current)
-            waiting += [path for name in _imported_names(current) if (path := _locate(name))]
+            waiting += find_imports(current)
     return found
+
+
+def find_imports(module: Path) -> list[Path]:
+    """Return the files of the package that `module` itself imports, anywhere in the code."""
+    return [path for name in _imported_names(module) if (path := _locate(name))]
+
+
+def find_room(module: Path) -> str | None:
+    """Return the folder of the package that a file is in."""
+    return module.relative_to(PACKAGE).parts[0] if module.is_relative_to(PACKAGE) else None
 
 
 def find_packages(module: Path) -> set[str]:

@@ -63,7 +63,7 @@ def _run(
         del os.environ[name]
     os.environ.update(environment)
     sys.dont_write_bytecode = True
-    sys.path.insert(0, str(root / "src"))
+    sys.path.insert(0, str(root / folder / "src"))
     files, params = (note_files(root), note_params()) if traced else (set(), set())
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)

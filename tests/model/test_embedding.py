@@ -9,7 +9,7 @@ from builders import make_config
 from unroll.models.classifier import SequenceClassifier, drop_words
 from unroll.models.layers import PartialEmbedding, join_embedding, limit_embedding
 from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
-from unroll.training.loop import Options, train_model
+from unroll.training.loop import Options, Task, train_model
 from unroll.training.progress import Training
 
 WORDS = 40  # those of make_tokens
@@ -29,7 +29,7 @@ def train(limited: bool, frozen_epochs: float = 0, **changes: object) -> Trainin
         model.embedding = limit_embedding(model.embedding, train_tokens.ids)
         assert isinstance(model.embedding, PartialEmbedding)
     options = Options(lambda ids: drop_words(ids, 0.1), embedding_rate=0.5, frozen_epochs=frozen_epochs)
-    return train_model(model, train_tokens, val_tokens, make_params(**changes), options=options)
+    return train_model(model, Task(train_tokens, val_tokens, make_params(**changes), options=options))
 
 
 @pytest.mark.parametrize("weight_average", [0.0, 0.9])

@@ -16,7 +16,7 @@ from unroll.models.classifier import SequenceClassifier, drop_words
 from unroll.models.layers import limit_embedding
 from unroll.params.texts import TextParams, read_text_params
 from unroll.text.tokens import Tokens
-from unroll.training.loop import Options, train_model
+from unroll.training.loop import Options, Task, train_model
 from unroll.training.progress import Epoch, Training
 from unroll.training.resume import KEPT, Checkpoints, identify_training
 
@@ -66,13 +66,7 @@ def train(folder: Path, recipe: dict[str, Any], stop_at: int | None = None) -> t
     options = Options(augment, params.train.embedding_rate, recipe.get("frozen_epochs", 0))
     checkpoints = Checkpoints(folder, identify_training(params, model, examples, val))
     training = train_model(
-        model,
-        examples,
-        val,
-        params.train,
-        on_epoch=seen.append,
-        options=options,
-        checkpoints=checkpoints,
+        model, Task(examples, val, params.train, options=options), on_epoch=seen.append, checkpoints=checkpoints
     )
     return training, seen
 

@@ -17,7 +17,7 @@ from unroll.stages.hello.generate import spell
 from unroll.stages.sin2cos.generate import make_windows
 from unroll.stages.sine.generate import make_series
 from unroll.stages.train_sequences import configure
-from unroll.training.loop import Options, detach_state, train_model
+from unroll.training.loop import Options, Task, detach_state, train_model
 from unroll.training.objectives import Classification, Regression
 from unroll.training.progress import Training
 
@@ -36,7 +36,7 @@ def learn_hello(seed: int, unrolled: bool) -> tuple[Training, Sequences]:
     torch.manual_seed(seed)
     model = SequenceModel(configure(params, words))
     train = params.train.model_copy(update={"seed": seed, "epochs": 20})
-    return train_model(model, words, words, train, Classification()), words
+    return train_model(model, Task(words, words, train, Classification())), words
 
 
 def test_hello_is_learned_within_20_epochs_by_layer_and_by_loop() -> None:
@@ -58,7 +58,7 @@ def test_a_validation_loss_that_is_no_number_stops_the_training() -> None:
     val.targets[0] = np.inf
     message = "the validation loss became inf in epoch 1 at learning rate 0.02, while the training loss is"
     with pytest.raises(InputError, match=message):
-        train_model(SequenceModel(configure(params, train)), train, val, params.train, Regression())
+        train_model(SequenceModel(configure(params, train)), Task(train, val, params.train, Regression()))
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -94,7 +94,7 @@ def test_carrying_the_state_is_what_makes_the_cosine_known() -> None:
     for carried in (True, False):
         torch.manual_seed(1)
         model, recipe = SequenceModel(configure(params, train)), params.train.model_copy(update={"epochs": 8})
-        training = train_model(model, train, val, recipe, Regression(), options=Options(carry_state=carried))
+        training = train_model(model, Task(train, val, recipe, Regression(), options=Options(carry_state=carried)))
         errors[carried] = training.best.val_loss
     # The first steps of a window alone do not tell whether the sine rises or falls.
     assert errors[True] < 0.01 < errors[False]
@@ -139,7 +139,7 @@ def test_waves_of_unseen_phases_run_free(cell: str, epochs: int) -> None:
     train, val, test = (make_series(name, count, data) for name, count in (("train", 200), ("val", 40), ("test", 20)))
     torch.manual_seed(params.train.seed)
     model = SequenceModel(configure(params, train))
-    model.load_state_dict(train_model(model, train, val, recipe, Regression()).weights)
+    model.load_state_dict(train_model(model, Task(train, val, recipe, Regression())).weights)
     run = free_run(model.eval(), torch.from_numpy(test.features), data.steps).numpy()
     phases = draw_phases(20, [data.seed, NAMES.index("test")])
     truth = make_waves(phases, 2 * data.steps, data)[:, data.steps :]
@@ -156,7 +156,7 @@ def test_logging_gradients_changes_no_bit_of_a_training() -> None:
         torch.manual_seed(0)
         model = SequenceModel(configure(params, data))
         recipe = params.train.model_copy(update={"epochs": 2, "log_gradients": logged})
-        trainings.append(train_model(model, data, data, recipe, Classification()))
+        trainings.append(train_model(model, Task(data, data, recipe, Classification())))
     plain, logging = trainings
     assert all(torch.equal(weight, logging.weights[name]) for name, weight in plain.weights.items())
     assert plain.best.gradients is None

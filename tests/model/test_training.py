@@ -14,7 +14,7 @@ from unroll.models.classifier import SequenceClassifier, drop_words
 from unroll.models.predict import compute_outputs
 from unroll.params.texts import TextTrainParams
 from unroll.text.tokens import UNKNOWN_ID, Tokens
-from unroll.training.loop import Options, train_model
+from unroll.training.loop import Options, Task, train_model
 from unroll.training.objectives import Classification, weigh_classes
 from unroll.training.progress import Epoch, Training
 
@@ -70,7 +70,7 @@ def compute_loss(weights: dict[str, torch.Tensor], tokens: Tokens) -> float:
 @pytest.mark.parametrize("weight_average", [0.0, 0.9])
 def test_learns_what_can_be_learned(cell: str, weight_average: float) -> None:
     params = make_params(weight_average=weight_average)
-    training = train_model(make_model(cell), make_tokens(400, 1), make_tokens(100, 2), params)
+    training = train_model(make_model(cell), Task(make_tokens(400, 1), make_tokens(100, 2), params))
     assert training.best.val_scores["macro_f1"] > 0.97
     assert training.best.val_loss < 0.2 < training.history[0].val_loss
 
@@ -79,7 +79,7 @@ def test_learns_what_can_be_learned(cell: str, weight_average: float) -> None:
 def test_the_weights_of_the_best_epoch_are_kept_and_not_the_last(weight_average: float) -> None:
     # Wrong labels are learned by heart: the validation loss rises again.
     train, val = make_tokens(100, 1, noise=0.3), make_tokens(200, 2)
-    training = train_model(make_model(), train, val, make_params(epochs=25, weight_average=weight_average))
+    training = train_model(make_model(), Task(train, val, make_params(epochs=25, weight_average=weight_average)))
     losses = [epoch.val_loss for epoch in training.history]
     assert training.best.val_loss == min(losses) < losses[-1] - 0.1
     assert compute_loss(training.weights, val) == pytest.approx(training.best.val_loss, abs=1e-6)
@@ -87,14 +87,14 @@ def test_the_weights_of_the_best_epoch_are_kept_and_not_the_last(weight_average:
 
 def test_stops_after_as_many_epochs_without_progress() -> None:
     train, val = make_tokens(100, 1, noise=0.3), make_tokens(200, 2)
-    training = train_model(make_model(), train, val, make_params(epochs=50, patience=2))
+    training = train_model(make_model(), Task(train, val, make_params(epochs=50, patience=2)))
     assert len(training.history) == training.best.epoch + 2 < 50
 
 
 @pytest.mark.parametrize("patience", [1, 2, 3])
 def test_the_learning_rate_falls_after_as_many_epochs_without_progress(patience: int) -> None:
     train, val = make_tokens(100, 1, noise=0.3), make_tokens(200, 2)
-    training = train_model(make_model(), train, val, make_params(epochs=12, lr_patience=patience, lr_factor=0.9))
+    training = train_model(make_model(), Task(train, val, make_params(epochs=12, lr_patience=patience, lr_factor=0.9)))
     lowest, waited, expected = float("inf"), 0, 0.01
     for epoch in training.history:
         assert epoch.learning_rate == pytest.approx(expected)
@@ -108,7 +108,7 @@ def test_the_learning_rate_falls_after_as_many_epochs_without_progress(patience:
 def test_progress_that_keeps_the_weights_keeps_the_learning_rate_however_small_it_is() -> None:
     train, val = make_tokens(100, 1), make_tokens(50, 2)
     params = make_params(epochs=3, learning_rate=1e-6, lr_patience=1)
-    training = train_model(make_model(), train, val, params)
+    training = train_model(make_model(), Task(train, val, params))
     losses = [epoch.val_loss for epoch in training.history]
     assert losses[0] * (1 - 1e-4) < losses[2] < losses[1] < losses[0]
     assert [epoch.learning_rate for epoch in training.history] == [1e-6] * 3
@@ -116,8 +116,8 @@ def test_progress_that_keeps_the_weights_keeps_the_learning_rate_however_small_i
 
 def test_the_norm_is_reported_before_clipping_and_clipping_has_an_effect() -> None:
     train, val = make_tokens(100, 1), make_tokens(50, 2)
-    free = train_model(make_model(), train, val, make_params(epochs=1, clip_norm=1e9)).history[0]
-    tight = train_model(make_model(), train, val, make_params(epochs=1, clip_norm=1e-4)).history[0]
+    free = train_model(make_model(), Task(train, val, make_params(epochs=1, clip_norm=1e9))).history[0]
+    tight = train_model(make_model(), Task(train, val, make_params(epochs=1, clip_norm=1e-4))).history[0]
     assert free.clipped_steps == 0
     assert tight.clipped_steps == 1
     assert tight.gradient_norm > 0.01
@@ -130,7 +130,9 @@ def run_twice(**changes: object) -> tuple[Training, Training]:
         torch.manual_seed(0)
         params = make_params(epochs=3, **changes)
         options = Options(augment=lambda ids: drop_words(ids, 0.2))
-        results.append(train_model(make_model(), make_tokens(200, 1), make_tokens(50, 2), params, options=options))
+        results.append(
+            train_model(make_model(), Task(make_tokens(200, 1), make_tokens(50, 2), params, options=options))
+        )
     return results[0], results[1]
 
 
@@ -144,7 +146,7 @@ def test_the_same_training_gives_the_same_bits() -> None:
 def test_epochs_are_reported_as_they_end() -> None:
     seen: list[Epoch] = []
     params = make_params(epochs=3)
-    training = train_model(make_model(), make_tokens(50, 1), make_tokens(20, 2), params, on_epoch=seen.append)
+    training = train_model(make_model(), Task(make_tokens(50, 1), make_tokens(20, 2), params), on_epoch=seen.append)
     assert seen == training.history
     assert [epoch.epoch for epoch in seen] == [1, 2, 3]
 
@@ -153,7 +155,7 @@ def test_epochs_are_reported_as_they_end() -> None:
 def test_outputs_are_kept_of_the_best_epoch_or_of_all_if_asked(keep: bool) -> None:
     """Those of 150,000 rows, 500 classes and 30 epochs would be 9 GB."""
     train, val, params = make_tokens(100, 1), make_tokens(20, 2), make_params(epochs=6, patience=6)
-    training = train_model(make_model(), train, val, params, options=Options(keep_outputs=keep))
+    training = train_model(make_model(), Task(train, val, params, options=Options(keep_outputs=keep)))
     assert set(training.val_outputs) == ({1, 2, 3, 4, 5, 6} if keep else {training.best.epoch})
     assert training.best_outputs.shape == (20, 2)
 
@@ -162,7 +164,7 @@ def test_the_training_loss_is_the_mean_over_rows() -> None:
     """With a learning rate of nearly nothing, the epoch's loss is that of the untrained model."""
     model, train = make_model(), make_tokens(101, 1)
     expected = cross_entropy(compute_outputs(model, train, 16), torch.from_numpy(train.labels)).item()
-    training = train_model(model, train, train, make_params(epochs=1, learning_rate=1e-12))
+    training = train_model(model, Task(train, train, make_params(epochs=1, learning_rate=1e-12)))
     assert training.history[0].train_loss == pytest.approx(expected, abs=1e-5)
 
 
@@ -181,7 +183,7 @@ def test_a_loss_that_is_no_number_stops_the_training() -> None:
         r"[\d.]+, [\d.]+, nan: expected finite numbers; try a lower train.learning_rate or train.clip_norm"
     )
     with pytest.raises(InputError, match=message):
-        train_model(model, train, val, make_params(), options=Options(augment=spoil))
+        train_model(model, Task(train, val, make_params(), options=Options(augment=spoil)))
 
 
 def test_class_weights_balance_a_rare_class() -> None:
@@ -194,7 +196,9 @@ def test_class_weights_balance_a_rare_class() -> None:
     shares = []
     for class_weights in (None, weights):
         model = make_model()
-        train_model(model, noise, noise, make_params(epochs=1, learning_rate=0.003), Classification(class_weights))
+        train_model(
+            model, Task(noise, noise, make_params(epochs=1, learning_rate=0.003), Classification(class_weights))
+        )
         shares.append(torch.softmax(compute_outputs(model, noise, 64), dim=1)[:, 1].mean().item())
     assert shares[0] < 0.3 < 0.4 < shares[1]
 
@@ -204,7 +208,7 @@ def test_embeddings_learn_at_their_own_rate() -> None:
     steps = {}
     for rate in (1.0, 0.1, 0.0):
         model = make_model()
-        train_model(model, tokens, tokens, make_params(epochs=1), options=Options(embedding_rate=rate))
+        train_model(model, Task(tokens, tokens, make_params(epochs=1), options=Options(embedding_rate=rate)))
         steps[rate] = {
             name: (weight - start.get_parameter(name)).norm().item() for name, weight in model.named_parameters()
         }
@@ -224,21 +228,23 @@ def test_embeddings_wait_as_many_epochs(frozen: float, still: list[int]) -> None
             seen.append(epoch.epoch)
         before.append(model.embedding.weight.clone())
 
-    train_model(model, tokens, tokens, make_params(epochs=3), on_epoch=compare, options=Options(frozen_epochs=frozen))
+    train_model(
+        model, Task(tokens, tokens, make_params(epochs=3), options=Options(frozen_epochs=frozen)), on_epoch=compare
+    )
     assert seen == still
 
 
 def test_of_equal_epochs_the_first_is_the_best() -> None:
     """With a learning rate that changes no weight, each epoch has the same loss."""
     tokens = make_tokens(64, 0)
-    training = train_model(make_model(), tokens, tokens, make_params(learning_rate=1e-30, patience=3))
+    training = train_model(make_model(), Task(tokens, tokens, make_params(learning_rate=1e-30, patience=3)))
     assert len({epoch.val_loss for epoch in training.history}) == 1
     assert (training.best.epoch, len(training.history)) == (1, 4)
 
 
 def test_the_logits_of_the_best_epoch_are_kept() -> None:
     train, val = make_tokens(64, 0, noise=0.4), make_tokens(64, 1)
-    training = train_model(make_model(), train, val, make_params(epochs=12, learning_rate=0.03))
+    training = train_model(make_model(), Task(train, val, make_params(epochs=12, learning_rate=0.03)))
     assert training.best.epoch < 12
     model = make_model()
     model.load_state_dict(training.weights)
@@ -264,8 +270,8 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bfloat16_learns_the_same_with_other_last_digits() -> None:
     train, val = make_tokens(400, 1), make_tokens(100, 2)
-    exact = train_model(make_model(), train, val, make_params())
-    coarse = train_model(make_model(), train, val, make_params(precision="bfloat16"))
+    exact = train_model(make_model(), Task(train, val, make_params()))
+    coarse = train_model(make_model(), Task(train, val, make_params(precision="bfloat16")))
     assert coarse.best.val_scores["macro_f1"] > 0.97
     assert coarse.history[0].train_loss != exact.history[0].train_loss
     assert coarse.history[0].train_loss == pytest.approx(exact.history[0].train_loss, rel=0.02)
@@ -288,7 +294,7 @@ def test_training_on_cuda_learns_and_repeats(cell: str, precision: str) -> None:
     try:
         train, val = make_tokens(400, 1), make_tokens(100, 2)
         params = make_params(precision=precision)
-        first, second = (train_model(make_model(cell).to(device), train, val, params) for _ in range(2))
+        first, second = (train_model(make_model(cell).to(device), Task(train, val, params)) for _ in range(2))
     finally:
         torch.use_deterministic_algorithms(False)
     assert first.best.val_scores["macro_f1"] > 0.95

@@ -136,14 +136,14 @@ def test_another_version_reruns_what_computes_with_it_and_of_other_packages_noth
     for name, file in {"pytest": "requirements-dev.txt", "mlflow": "requirements.txt"}.items():
         workspace.change(f"\n{name}==", f"\n{name}==1.", file)
     assert find_concerned(pipeline) == []
-    workspace.change("\ntorch==2.", "\ntorch==1.", "requirements-compute.txt")
+    workspace.change("\ntorch==2.", "\ntorch==1.", "src/requirements-compute.txt")
     assert find_concerned(pipeline) == (ALL[1:] if folder == "." else ["generate", "train", "evaluate"])
 
 
 def test_stages_refuse_versions_that_they_do_not_depend_on(workspace: Workspace) -> None:
-    workspace.change("\ntorch==2.", "\ntorch==1.", "requirements-compute.txt")
+    workspace.change("\ntorch==2.", "\ntorch==1.", "src/requirements-compute.txt")
     workspace.commit()
-    wanted = "`python -m pip install -r {}requirements-compute.txt` installs those, or write the versions that you mean"
+    wanted = "`python -m pip install -r {}src/requirements-compute.txt` installs those, or write the versions that you"
     for command, folder, path in (
         (("dvc", "repro"), ".", ""),
         (("dvc", "exp", "run", "--temp", "-S", "split.seed=2"), ".", ""),
@@ -152,7 +152,9 @@ def test_stages_refuse_versions_that_they_do_not_depend_on(workspace: Workspace)
         result = Workspace(workspace.path / folder).run(*command, check=False)
         assert result.returncode
         (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
-        assert line.startswith(f"error: the installed versions are not those of {path}requirements-compute.txt: torch")
+        assert line.startswith(
+            f"error: the installed versions are not those of {path}src/requirements-compute.txt: torch"
+        )
         assert wanted.format(path) in line
         assert "Traceback" not in result.stdout
 

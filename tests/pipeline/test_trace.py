@@ -58,8 +58,12 @@ CASES = {
 }
 LONG = ("imdb", "a table", "AG News", "reviews", "stateless")
 TRACKED = ("baseline", "evaluate")  # what these tell MLflow, they read again
-# A model that MLflow registers is logged with the module that serves it.
-LOGGED = [str(path.relative_to(ROOT)) for path in find_modules(PACKAGE / "tracking" / "mlflow_model.py")]
+# What logs, and the module that serves a model that MLflow registers: no dependencies of the stages.
+LOGGING = sorted(
+    str(path.relative_to(ROOT))
+    for name in ("mlflow_model", "baseline")
+    for path in find_modules(PACKAGE / "tracking" / f"{name}.py")
+)
 
 
 def write_files(folder: Path) -> None:
@@ -84,7 +88,7 @@ def prepare(all_pipelines: Workspace, tmp_path: Path, case: str) -> tuple[Worksp
     folder, changes, _ = CASES[case]
     workspace, files = Workspace(tmp_path / "whole"), tmp_path / "files"
     parts = ("data", "models", "metrics", "params.yaml", "dvc.yaml")
-    for name in ("src", "requirements-compute.txt", *(f"{folder}/{name}" for name in parts)):
+    for name in dict.fromkeys(("src", *(f"{folder}/{name}" for name in (*parts, "src")))):
         copy(all_pipelines.path / name, workspace.path / name)
     write_files(files)
     for section, values in changes.items():
@@ -114,11 +118,12 @@ def list_paths(stage: dict[str, Any], folder: str, *kinds: str) -> list[str]:
 def run_alone(workspace: Workspace, folder: str, stage: dict[str, Any], target: Path, store: str) -> Run:
     """Run a stage in a folder that holds its dependencies and parameters; store: of MLflow, or "" for none."""
     paths = [*list_paths(stage, folder, "deps"), f"{folder}/params.yaml"]
-    if store and "registered_model" in (workspace.path / folder / "params.yaml").read_text():
-        paths += LOGGED
+    if store:
+        paths += [os.path.normpath(Path(folder) / path) for path in LOGGING]
     for path in dict.fromkeys(paths):
-        copy(workspace.path / path, target / path)
-    for package in (workspace.path / "src").rglob("__init__.py"):  # without these, Python would look elsewhere
+        if not (target / path).exists():
+            copy(workspace.path / path, target / path)
+    for package in (workspace.path / folder / "src").rglob("__init__.py"):  # without these, Python looks elsewhere
         if (target / package.relative_to(workspace.path)).parent.is_dir():
             (target / package.relative_to(workspace.path)).touch()
     set_params(Workspace(target / folder), "tracking", enabled=bool(store), experiment="traced")
@@ -183,12 +188,12 @@ def test_stages_read_what_they_declare_and_nothing_else(all_pipelines: Workspace
         ("headlines", "pretrain", "deps", "models/tokenizer.json", "fails .* error: models/tokenizer.json is missing"),
         ("headlines", "split", "deps", "data/clean", "fails .*Failed to open local file .data/clean/rows"),
         ("a table", "preprocess", "deps", "src/unroll/text/stopwords/english", "fails .*stopwords"),
-        ("headlines", "split", "deps", "requirements-compute.txt", "opens requirements-compute.txt: not among"),
+        ("headlines", "split", "deps", "src/requirements-compute.txt", "opens src/requirements-compute.txt: not among"),
         (
             "sine",
             "evaluate",
             "deps",
-            "../../src/unroll/sequences/waves.py",
+            "src/unroll/sequences/waves.py",
             "fails .* No module named 'unroll.sequences.waves'",
         ),
         ("headlines", "split", "params", "split", "reads split.method: not among its params"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from unroll.base.errors import InputError
+from unroll.base.files import load_array, save_array
 from unroll.params.texts import PretrainParams
-from unroll.vectors.arrays import load_vectors, save_vectors
 from unroll.vectors.skipgram import count_epochs, learn_vectors
 
 PARAMS = PretrainParams(method="skipgram", window=3, epochs=15, learning_rate=0.025, least_words=1000, seed=1)
@@ -47,12 +47,12 @@ def test_a_short_text_is_read_more_often() -> None:
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "vectors.npy"
     with pytest.raises(InputError, match=r"vectors\.npy is missing: `dvc repro` makes it"):
-        load_vectors(path)
-    save_vectors(np.eye(3, dtype=np.float32), path)
-    assert (load_vectors(path) == np.eye(3)).all()
+        load_array(path, "vectors")
+    save_array(path, np.eye(3, dtype=np.float32))
+    assert (load_array(path, "vectors") == np.eye(3)).all()
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(InputError, match=r"vectors\.npy is not an array of vectors"):
-        load_vectors(path)
+        load_array(path, "vectors")
 
 
 def test_the_learning_rate_counts(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def write(tmp_path: Path, content: str) -> Path:
 
 
 def test_the_installed_versions_are_the_pinned_ones() -> None:
-    assert COMPUTE == ROOT / "requirements-compute.txt"
+    assert COMPUTE == ROOT / "src" / "requirements-compute.txt"
     check_versions()
 
 
@@ -63,7 +63,8 @@ def test_every_package_that_stages_compute_with_is_pinned_for_them() -> None:
 
 def test_the_files_pin_all_that_is_needed_and_each_package_once(pristine: Workspace, tmp_path: Path) -> None:
     """So `make lock` leaves them as they are, where what they say is installed."""
-    names = ("requirements-compute.txt", "requirements.txt", "requirements-dev.txt")
+    names = ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt")
+    (tmp_path / "src").mkdir()
     for name in (*names, "pyproject.toml"):
         shutil.copy2(pristine.path / name, tmp_path / name)
     Workspace(tmp_path).run("python", "-m", "unroll.tools.lock", PYTHONPATH=str(ROOT / "src"))

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 DEBUG = "UNROLL_DEBUG"  # a variable of the environment; if it is set, whatever goes wrong ends in a traceback
@@ -23,6 +24,11 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(hide_password(message))
+
+
+def explain_missing(path: Path) -> InputError:
+    """Return the error for an output of the pipeline that is not there."""
+    return InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
 
 
 def hide_password(text: str) -> str:

@@ -11,10 +11,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from unroll.base.errors import InputError
+from unroll.base.errors import InputError, explain_missing
+
+if TYPE_CHECKING:  # imported where they are used: most that read files need neither
+    import numpy as np
+    import pandas as pd
 
 # What only writing can meet: no room, no more quota, a larger file than allowed, a disk that takes nothing.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -94,11 +98,41 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
+        raise explain_missing(path) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def write_table(path: Path, table: "pd.DataFrame", float_format: str = "%.6f") -> None:
+    """Write a table as CSV."""
+    with replace_when_done(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=float_format, lineterminator="\n")
+
+
+def save_array(path: Path, array: "np.ndarray") -> None:
+    """Write an array as .npy."""
+    import numpy as np
+
+    with replace_when_done(path) as temporary:
+        np.save(temporary, array, allow_pickle=False)
+
+
+def load_array(path: Path, content: str, *, mapped: bool = False) -> "np.ndarray":
+    """Read a .npy file, or map it into memory: then nothing is read until it is used; content: what it should hold.
+
+    Raises:
+        InputError: the file is missing, or is no such array.
+    """
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except FileNotFoundError:
+        raise explain_missing(path) from None
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path} is not an array of {content}: {error}") from None
 
 
 def compute_hash(path: Path, algorithm: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unroll.base.errors import InputError
 
-COMPUTE = Path(__file__).resolve().parents[3] / "requirements-compute.txt"
+COMPUTE = Path(__file__).resolve().parents[2] / "requirements-compute.txt"
 
 
 def check_versions(file: Path = COMPUTE) -> None:

@@ -1,13 +1,11 @@
 """Scores of predictions: overall, for each class, how far their probabilities can be believed; and as tables."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
-from unroll.base.files import replace_when_done
 from unroll.evaluation.validation import compute_macro_f1
 
 
@@ -92,9 +90,3 @@ def tabulate_predictions(labels: np.ndarray, predicted: np.ndarray, class_names:
     """Return the actual and the predicted class of each row, of which DVC makes the confusion matrix."""
     names = np.array(class_names, dtype=object)
     return pd.DataFrame({"actual": names[labels], "predicted": names[predicted]})
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, with the same bytes for the same content."""
-    with replace_when_done(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")

@@ -9,7 +9,7 @@ from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from unroll.base.errors import InputError
+from unroll.base.errors import InputError, explain_missing
 from unroll.base.files import compute_hash, read_json, write_json
 from unroll.params.common import check_params
 from unroll.params.texts import ArchitectureParams
@@ -61,7 +61,7 @@ def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:
         InputError: the file is missing or damaged, or its weights are not of a model of this configuration.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
+        raise explain_missing(path)
     try:
         weights = load_file(path)
     except SafetensorError as error:
@@ -118,7 +118,7 @@ def check_parts(folder: Path, parts: Collection[str]) -> None:
     for name in parts:
         path = folder / name
         if not path.is_file():
-            raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
+            raise explain_missing(path)
         if compute_hash(path, "sha256") != listed[name]:
             wanted = f"that {CHECKSUMS} lists" if name == WEIGHTS else f"that {folder / WEIGHTS} was trained with"
             raise InputError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unroll.base.errors import InputError
-from unroll.base.files import replace_when_done
+from unroll.base.files import load_array, save_array
 
 NAMES = ("train", "val", "test")
 
@@ -56,8 +56,7 @@ class Sequences:
 def save_sequences(sequences: Sequences, folder: Path, split: str) -> None:
     """Write `SPLIT.features.npy` and `SPLIT.targets.npy`."""
     for name, array in (("features", sequences.features), ("targets", sequences.targets)):
-        with replace_when_done(folder / f"{split}.{name}.npy") as temporary:
-            np.save(temporary, array, allow_pickle=False)
+        save_array(folder / f"{split}.{name}.npy", array)
 
 
 def load_sequences(folder: Path, split: str) -> Sequences:
@@ -66,16 +65,9 @@ def load_sequences(folder: Path, split: str) -> Sequences:
     Raises:
         InputError: a file is missing or is not what `save_sequences` writes.
     """
-    arrays = []
-    for name in ("features", "targets"):
-        path = folder / f"{split}.{name}.npy"
-        try:
-            arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
-        except FileNotFoundError:
-            raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
-        except (ValueError, EOFError, OSError) as error:
-            raise InputError(f"{path} is not an array of sequences: {error}") from None
-    features, targets = arrays
+    features, targets = (
+        load_array(folder / f"{split}.{name}.npy", "sequences", mapped=True) for name in ("features", "targets")
+    )
     if features.ndim != 3 or not len(features) or len(features) != len(targets):
         raise InputError(
             f"{folder / split}.*.npy have the shapes {features.shape} and {targets.shape}: expected "

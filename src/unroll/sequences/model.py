@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from unroll.base.errors import InputError
+from unroll.base.errors import InputError, explain_missing
 from unroll.base.files import read_json
 from unroll.models.encoder import Pooling, RecurrentEncoder, State
 from unroll.models.files import SEQUENCE_PARTS, check_parts
@@ -62,7 +62,7 @@ def load_sequence_model(folder: Path) -> tuple[SequenceModel, SequenceConfig]:
     try:
         weights = load_file(path)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
+        raise explain_missing(path) from None
     except SafetensorError as error:
         raise InputError(f"{path} holds no weights: {error}") from None
     mismatch = InputError(f"{path} does not fit config.json beside it: expected the files of one training")

@@ -7,13 +7,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from unroll.base.files import replace_when_done, write_json
+from unroll.base.files import write_json, write_table
 from unroll.base.process import run_stage
 from unroll.evaluation.baseline import fit_baseline
 from unroll.evaluation.scores import compute_class_scores, compute_scores
 from unroll.params.texts import read_text_params
-from unroll.tracking.baseline import log_baseline
-from unroll.tracking.store import connect
 
 SPLITS, METRICS = Path("data/splits"), Path("metrics")
 
@@ -37,7 +35,10 @@ def main() -> None:
     write_json(METRICS / "baseline.json", scores | chosen | {"parameters": baseline.parameters})
     write_json(METRICS / "baseline_per_class.json", compute_class_scores(labels["test"], predicted, names))
     write_predictions(names, labels["test"], predicted)
-    if params.tracking.enabled:
+    if params.tracking.enabled:  # imported here: it tells of the baseline and changes nothing in it
+        from unroll.tracking.baseline import log_baseline
+        from unroll.tracking.store import connect
+
         log_baseline(connect(params.tracking.experiment), params, seconds)
     print(f"baseline: macro-F1 {scores['macro_f1']:.4f} on {len(labels['test']):,} test rows, C = {baseline.c:g}")
 
@@ -46,8 +47,7 @@ def write_predictions(class_names: list[str], labels: np.ndarray, predicted: np.
     """Write the actual and the predicted class of each test row, to compare other models' predictions with."""
     names = np.array(class_names, dtype=object)
     table = pd.DataFrame({"actual": names[labels], "predicted": names[predicted]})
-    with replace_when_done(METRICS / "baseline.csv") as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    write_table(METRICS / "baseline.csv", table)
 
 
 if __name__ == "__main__":

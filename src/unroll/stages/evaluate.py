@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from unroll.base.devices import choose_device, make_repeatable
 from unroll.base.errors import InputError
-from unroll.base.files import read_json, write_json
+from unroll.base.files import read_json, write_json, write_table
 from unroll.base.process import run_stage
 from unroll.evaluation.bootstrap import bootstrap_macro_f1
 from unroll.evaluation.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
@@ -19,7 +19,6 @@ from unroll.evaluation.scores import (
     count_confusions,
     tabulate_classes,
     tabulate_predictions,
-    write_table,
 )
 from unroll.models.classifier import load_model
 from unroll.models.files import TEXT_PARTS, check_parts, load_config, load_labels

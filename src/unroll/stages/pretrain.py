@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from unroll.base.files import find_root, open_scratch, write_json
+from unroll.base.files import find_root, open_scratch, save_array, write_json
 from unroll.base.portable import fix_dispatch
 from unroll.base.process import run_stage
 from unroll.data.download import fetch_cached
@@ -13,7 +13,6 @@ from unroll.data.parquet import read_batches
 from unroll.params.texts import PretrainParams, TextParams, read_text_params
 from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 from unroll.text.vocabulary import encode_texts, list_tokens, load_tokenizer
-from unroll.vectors.arrays import save_vectors, scale_vectors
 from unroll.vectors.text_files import fill_missing, read_word_vectors
 
 # The training split alone: text of validation and test rows must not be seen before they are scored.
@@ -35,7 +34,7 @@ def main() -> None:
     else:
         vectors, about = learn_from_text(tokenizer, params.model.embedding_size, params.pretrain)
         found = int(vectors[UNKNOWN_ID + 1 :].any(axis=1).sum())
-    save_vectors(vectors, VECTORS)
+    save_array(VECTORS, vectors)
     write_json(Path("metrics/vectors.json"), {"coverage": found / max(tokens, 1), "found": found, "tokens": tokens})
     print(f"pretrain: {about}")
 
@@ -59,7 +58,7 @@ def take_from_file(tokenizer: Tokenizer, params: TextParams) -> tuple[np.ndarray
 def learn_from_text(tokenizer: Tokenizer, size: int, params: PretrainParams) -> tuple[np.ndarray, str]:
     """Return vectors learned from the training text, and a line about it."""
     # Imported here: it loads SciPy, which is to find its instructions fixed.
-    from unroll.vectors.skipgram import count_epochs, learn_vectors
+    from unroll.vectors.skipgram import count_epochs, learn_vectors, scale_vectors
 
     tokenizer.no_truncation()  # a context may be longer than what is classified
     with open_scratch(VECTORS) as folder:

@@ -3,27 +3,19 @@
 import math
 from pathlib import Path
 
-import torch
-
-from unroll.base.devices import check_precision, choose_device, make_repeatable
 from unroll.base.errors import InputError
-from unroll.base.files import find_root, read_json, write_json
+from unroll.base.files import load_array, read_json
 from unroll.base.process import run_stage
-from unroll.evaluation.validation import fit_temperature
 from unroll.models.classifier import SequenceClassifier, drop_words
-from unroll.models.files import TEXT_PARTS, ModelConfig, load_labels, write_checksums
+from unroll.models.files import TEXT_PARTS, ModelConfig, load_labels
 from unroll.models.layers import join_embedding, limit_embedding
-from unroll.models.predict import count_parameters
 from unroll.params.texts import ArchitectureParams, TextParams, read_text_params
+from unroll.stages.recipe import Job, prepare, train_and_write
 from unroll.text.coverage import describe_unknown
 from unroll.text.tokens import load_tokens
 from unroll.text.vocabulary import load_tokenizer
-from unroll.tracking.training import start_training_run
-from unroll.training.loop import Options, train_model
+from unroll.training.loop import Options
 from unroll.training.objectives import Classification, weigh_classes
-from unroll.training.report import describe_training, find_symptoms, save_weights, summarize, write_history
-from unroll.training.resume import FOLDER, Checkpoints, identify_training
-from unroll.vectors.arrays import load_vectors
 
 TOKENS, VECTORS = Path("data/tokens"), Path("data/vectors.npy")
 MODELS, METRICS = Path("models"), Path("metrics")
@@ -31,12 +23,9 @@ MODELS, METRICS = Path("models"), Path("metrics")
 
 def main() -> None:
     params = read_text_params()
-    device = choose_device(params.train.device, params.train.portable)
-    check_precision(params.train.precision, device)
-    make_repeatable(params.train.threads, device, params.train.portable)
-    torch.manual_seed(params.train.seed)
+    device = prepare(params.train)
     splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
-    train, val = splits["train"], splits["val"]
+    train = splits["train"]
     class_names = load_labels(MODELS / "labels.json")
     check_head(params.model.head, len(class_names))
     config = ModelConfig(
@@ -45,30 +34,22 @@ def main() -> None:
         classes=len(class_names),
     )
     model = SequenceClassifier(config)
-    vectors = load_vectors(VECTORS)
+    vectors = load_array(VECTORS, "vectors")
     if len(vectors):
         model.start_from(vectors)
     model.embedding = limit_embedding(model.embedding, train.ids)
-    model.to(device)
-    objective = Classification(weigh_classes(train.labels, config.classes) if params.train.class_weights else None)
-    options = choose_options(params, pretrained=len(vectors) > 0)
-    checkpoints = Checkpoints(find_root() / FOLDER, identify_training(params, model, train, val))
-
-    with start_training_run(params, splits) as run:
-        training = train_model(model, train, val, params.train, objective, run.log_epoch, options, checkpoints)
-        save_weights(join_embedding(training.weights), MODELS / "model.safetensors")
-        temperature = fit_temperature(training.best_outputs.double().numpy(), val.labels)
-        write_json(MODELS / "config.json", config.model_dump() | {"temperature": temperature})
-        write_checksums(MODELS, TEXT_PARTS)
-        write_history(training, METRICS / "plots" / "history.csv")
-        coverage = read_json(METRICS / "vectors.json")["coverage"]
-        symptoms = describe_unknown(validation=read_json(METRICS / "tokens.json")["val"])
-        symptoms += find_symptoms(training, val.targets, params.train.patience, class_names)
-        summary = summarize(training, count_parameters(model), symptoms) | {"vector_coverage": coverage}
-        write_json(METRICS / "train.json", summary)
-        run.finish(params, val, summary, training)
-    checkpoints.remove()
-    print(f"train: {config.cell} {describe_training(training, summary)}")
+    weights = weigh_classes(train.labels, config.classes) if params.train.class_weights else None
+    job = Job(
+        config=config,
+        objective=Classification(weights),
+        options=choose_options(params, pretrained=len(vectors) > 0),
+        parts=TEXT_PARTS,
+        class_names=class_names,
+        export=join_embedding,
+        symptoms=describe_unknown(validation=read_json(METRICS / "tokens.json")["val"]),
+        facts={"vector_coverage": read_json(METRICS / "vectors.json")["coverage"]},
+    )
+    train_and_write(params, splits, model.to(device), job)
 
 
 def check_head(head: str, classes: int) -> None:

@@ -11,8 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from unroll.base.errors import InputError
-from unroll.base.files import replace_when_done
+from unroll.base.files import load_array, replace_when_done
 
 PADDING_ID, UNKNOWN_ID = 0, 1
 
@@ -120,13 +119,5 @@ def load_tokens(folder: Path, split: str) -> Tokens:
     Raises:
         InputError: a file is missing or is not what `save_tokens` writes.
     """
-    arrays = {}
-    for name in ("ids", "offsets", "labels"):
-        path = folder / f"{split}.{name}.npy"
-        try:
-            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError:
-            raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it") from None
-        except (ValueError, EOFError, OSError) as error:
-            raise InputError(f"{path} is not an array of token data: {error}") from None
-    return Tokens(**arrays)
+    names = ("ids", "offsets", "labels")
+    return Tokens(**{name: load_array(folder / f"{split}.{name}.npy", "token data", mapped=True) for name in names})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-from unroll.base.errors import InputError
+from unroll.base.errors import InputError, explain_missing
 from unroll.params.texts import TokenizeParams
 from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 
@@ -51,7 +51,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
         InputError: the file is missing, or holds no tokenizer of the kind that `train_tokenizer` makes.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing: `dvc repro` makes it, `dvc pull` fetches it")
+        raise explain_missing(path)
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing more specific

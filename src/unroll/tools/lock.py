@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from unroll.base.errors import InputError, end_in_one_line
 from unroll.base.versions import read_pins
 
-COMPUTE, RUN, DEVELOP = (Path(f"requirements{part}.txt") for part in ("-compute", "", "-dev"))
+COMPUTE, RUN, DEVELOP = map(Path, ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt"))
 
 
 def main() -> None:

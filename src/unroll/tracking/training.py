@@ -33,23 +33,20 @@ SECONDS_BETWEEN_BATCHES = 5
 
 
 class TrainingRun:
-    """The MLflow run of a training. Without a store, tracking is off and every method does nothing.
+    """The MLflow run of a training.
 
     A store that fails while the training runs does not stop it, whatever fails in it: what could not be logged is told,
     and logged by the next evaluation, which ends with the reason if it cannot log it either.
     """
 
-    def __init__(self, store: Store | None = None, run_id: str = "") -> None:
-        self._store = store
-        self._id = run_id
+    def __init__(self, store: Store, run_id: str, params: PipelineParams) -> None:
+        self._store, self._id, self._params = store, run_id, params
         self._waiting: list[Metric] = []
         self._sent_at = time.monotonic()
         self.is_lost = False
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Log an epoch's figures, with the epoch as step, together with those that are waiting."""
-        if not self._store:
-            return
         row = epoch.as_row() | {"examples_per_second": epoch.examples_per_second}
         self._waiting += make_metrics(name_epoch(row), epoch.epoch)
         if epoch.gradients:
@@ -60,10 +57,8 @@ class TrainingRun:
             with self._tolerate("training goes on; what it logs is sent at its end"):
                 self._send()
 
-    def finish(self, params: PipelineParams, val: Examples, summary: dict[str, Any], training: Training) -> None:
+    def finish(self, val: Examples, summary: dict[str, Any], training: Training) -> None:
         """Log what a finished training leaves (`summary`: metrics/train.json), and link the run to its model."""
-        if not self._store:
-            return
         first = min((metric.step for metric in self._waiting), default=0)
         epochs = f"the epochs from {first} on, " if first else ""
         # It may be back, so this is tried also where it was lost before.
@@ -72,12 +67,12 @@ class TrainingRun:
             self._send()
             if training.resumed_after:
                 self._store.client.set_tag(self._id, "resumed_after_epoch", str(training.resumed_after))
-            log_training(self._store, self._id, params, val, summary)
+            log_training(self._store, self._id, self._params, val, summary)
             self.is_lost = False
 
     def close(self, status: str, failure: str) -> None:
         """End the run as what became of it."""
-        if not self._store or self.is_lost:
+        if self.is_lost:
             return
         with self._tolerate("its run is not marked as ended"):
             self._send()
@@ -111,14 +106,11 @@ def start_training_run(params: PipelineParams, splits: dict[str, Examples]) -> I
     Raises:
         InputError: the store cannot be used.
     """
-    if not params.tracking.enabled:
-        yield TrainingRun()
-        return
     store = connect(params.tracking.experiment)
     with require_store(store.uri):
         name = os.environ.get("DVC_EXP_NAME") or f"{params.model.cell} (in training)"
         run_id = create_training(store, name, params, splits)
-    run = TrainingRun(store, run_id)
+    run = TrainingRun(store, run_id, params)
     status, failure = "FINISHED", ""
     try:
         with _watch_system(store, run_id, params.tracking.system_metrics):

@@ -47,47 +47,58 @@ class Options:
     keep_outputs: bool = False
 
 
-UNWEIGHTED, PLAIN = Classification(), Options()
+@dataclass(frozen=True)
+class Task:
+    """What a model is trained on, and how."""
+
+    train: Examples
+    val: Examples
+    params: TrainParams
+    objective: Objective = field(default_factory=Classification)
+    options: Options = field(default_factory=Options)
 
 
 def train_model(
     model: nn.Module,
-    train: Examples,
-    val: Examples,
-    params: TrainParams,
-    objective: Objective = UNWEIGHTED,
+    task: Task,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-    options: Options = PLAIN,
     checkpoints: Checkpoints | None = None,
 ) -> Training:
-    """Train with Adam until the validation loss has not fallen for `params.patience` epochs.
+    """Train with Adam until the validation loss has not fallen for `train.patience` epochs.
 
-    The model that is validated, and returned, is the moving average of the weights if `params.weight_average` is
-    not 0. `on_epoch` is called after every epoch. The caller seeds PyTorch; the order of the batches depends on
-    `params.seed` and the epoch alone. With `checkpoints`, a training that was interrupted goes on after its last whole
-    epoch and ends with the same bits; `on_epoch` gets all epochs.
+    The model that is validated, and returned, is the moving average of the weights if `train.weight_average` is not 0.
+    `on_epoch` is called after every epoch. The caller seeds PyTorch; the order of the batches depends on `train.seed`
+    and the epoch alone. With `checkpoints`, a training that was interrupted goes on after its last whole epoch and ends
+    with the same bits; `on_epoch` gets all epochs.
 
     Raises:
         InputError: the loss is no longer a finite number.
     """
-    optimizer = torch.optim.Adam(_group_parameters(model, params.learning_rate, options.embedding_rate), fused=True)
-    # PyTorch's patience is how many epochs are let pass, ours the number at which something is done.
-    scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience - 1, threshold=0)
-    average = MovingAverage(model, params.weight_average) if params.weight_average else None
-    progress = Progress(model, average, optimizer, scheduler, options.keep_outputs)
+    progress = _begin(model, task)
     if checkpoints and checkpoints.load(progress):
         progress.resumed_after = len(progress.history)
         print(f"train: goes on after epoch {progress.resumed_after}, where it was interrupted")
         for epoch in progress.history:
             on_epoch(epoch)
-    while not progress.is_over(params):
+    while not progress.is_over(task.params):
         started = time.perf_counter()
-        epoch, outputs = _run_epoch(progress, train, val, params, objective, options)
+        epoch, outputs = _run_epoch(progress, task)
         progress.add(epoch, outputs, time.perf_counter() - started)
         if checkpoints:
             checkpoints = _try_to_save(checkpoints, progress)
         on_epoch(epoch)
     return progress.finish()
+
+
+def _begin(model: nn.Module, task: Task) -> Progress:
+    """Return a training that has not taken a step yet."""
+    params = task.params
+    groups = _group_parameters(model, params.learning_rate, task.options.embedding_rate)
+    optimizer = torch.optim.Adam(groups, fused=True)
+    # PyTorch's patience is how many epochs are let pass, ours the number at which something is done.
+    scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience - 1, threshold=0)
+    average = MovingAverage(model, params.weight_average) if params.weight_average else None
+    return Progress(model, average, optimizer, scheduler, task.options.keep_outputs)
 
 
 def _try_to_save(checkpoints: Checkpoints, progress: Progress) -> Checkpoints | None:
@@ -100,103 +111,101 @@ def _try_to_save(checkpoints: Checkpoints, progress: Progress) -> Checkpoints | 
     return checkpoints
 
 
-def _run_epoch(
-    progress: Progress, train: Examples, val: Examples, params: TrainParams, objective: Objective, options: Options
-) -> tuple[Epoch, Tensor]:
+def _run_epoch(progress: Progress, task: Task) -> tuple[Epoch, Tensor]:
     """Train on all examples once; return what that came to, and the outputs for the validation examples."""
-    number = len(progress.history) + 1
-    learning_rate = progress.optimizer.param_groups[0]["lr"]
+    number, learning_rate = progress.next_epoch, progress.learning_rate
     for embedding in _find_embeddings(progress.model):
-        embedding.requires_grad_(number > options.frozen_epochs)
+        embedding.requires_grad_(number > task.options.frozen_epochs)
     before = "{} {:.3f}, ".format(*progress.history[-1].val_score) if progress.history else ""
-    title = f"epoch {number}/{params.epochs}"
-    with tqdm(total=len(train), desc=title, unit=" examples", unit_scale=True, disable=None) as bar:
+    title = f"epoch {number}/{task.params.epochs}"
+    with tqdm(total=len(task.train), desc=title, unit=" examples", unit_scale=True, disable=None) as bar:
         bar.set_postfix_str(f"{before}lr {learning_rate:.1e}")
         started = time.perf_counter()
-        steps = _take_steps(progress, train, params, objective, options, bar)
+        steps = _take_steps(progress, task, bar)
         seconds = time.perf_counter() - started
-        if options.carry_state:
-            outputs = resume_outputs(progress.validated, val, steps.state)
-        else:
-            outputs = compute_outputs(progress.validated, val, params.batch_size)
-        val_targets = torch.from_numpy(np.array(val.targets))
+        outputs = _validate(progress, task, steps.state)
+        val_targets = torch.from_numpy(np.array(task.val.targets))
         epoch = Epoch(
             epoch=number,
-            train_loss=steps.loss,
-            val_loss=objective.compute_loss(outputs, val_targets).item(),
-            val_scores=objective.compute_scores(outputs, val_targets),
+            train_loss=(steps.total_loss / len(task.train)).item(),
+            val_loss=task.objective.compute_loss(outputs, val_targets).item(),
+            val_scores=task.objective.compute_scores(outputs, val_targets),
             learning_rate=learning_rate,
-            gradient_norm=steps.gradient_norm,
-            clipped_steps=steps.clipped,
-            examples_per_second=len(train) / seconds,
-            gradients=_measure_gradients(progress.model, train, params, objective) if params.log_gradients else None,
+            gradient_norm=torch.stack(steps.norms).mean().item(),
+            clipped_steps=(torch.stack(steps.norms) > task.params.clip_norm).float().mean().item(),
+            examples_per_second=len(task.train) / seconds,
+            gradients=_measure_gradients(progress.model, task) if task.params.log_gradients else None,
         )
         after = "{} {:.3f}".format(*epoch.val_score)
         bar.set_postfix_str(f"val loss {epoch.val_loss:.3f}, {after}, lr {learning_rate:.1e}")
     if not math.isfinite(epoch.val_loss):
         raise InputError(
             f"the validation loss became {epoch.val_loss} in epoch {number} at learning rate {learning_rate:g}, while "
-            f"the training loss is {steps.loss:.4g}: expected a finite number; {REMEDY}"
+            f"the training loss is {epoch.train_loss:.4g}: expected a finite number; {REMEDY}"
         )
     return epoch, outputs
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Steps:
-    """What the steps of an epoch came to: mean loss and gradient norm, share of clipped ones, the last state."""
+    """The steps of an epoch so far: the sum of the examples' losses; loss and gradient norm of each step, scalars; the
+    last state, where states are carried on."""
 
-    loss: float
-    gradient_norm: float
-    clipped: float
-    state: State | None
+    total_loss: Tensor
+    losses: list[Tensor] = field(default_factory=list)
+    norms: list[Tensor] = field(default_factory=list)
+    state: State | None = None
 
 
-def _take_steps(
-    progress: Progress, train: Examples, params: TrainParams, objective: Objective, options: Options, bar: tqdm
-) -> _Steps:
+def _take_steps(progress: Progress, task: Task, bar: tqdm) -> _Steps:
     """Take one step for each batch."""
-    model, optimizer, epoch = progress.model, progress.optimizer, len(progress.history) + 1
+    model = progress.model.train()
     device = next(model.parameters()).device
-    model.train()
-    total_loss, losses, norms, state = torch.zeros((), device=device), [], [], None
-    for batch in _order_batches(train, params, epoch, device, options):
-        inputs = options.augment(batch.inputs)
+    steps = _Steps(torch.zeros((), device=device))
+    for batch in _order_batches(task, progress.next_epoch, device):
         # In bfloat16 where that is exact enough: losses, weights and their updates stay float32 (arXiv:1710.03740).
-        with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bfloat16"):
-            if options.carry_state:
-                outputs, state = model.resume(inputs, state)
-                state = detach_state(state)
-            else:
-                outputs = model(inputs, batch.lengths)
-            loss = objective.compute_loss(outputs, batch.targets)
-        optimizer.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=task.params.precision == "bfloat16"):
+            outputs, steps.state = _compute_outputs(model, batch, task.options, steps.state)
+            loss = task.objective.compute_loss(outputs, batch.targets)
+        progress.optimizer.zero_grad()
         loss.backward()
-        norms.append(clip_gradients(model, params.clip_norm))
-        optimizer.step()
+        steps.norms.append(clip_gradients(model, task.params.clip_norm))
+        progress.optimizer.step()
         if progress.average:
             progress.average.update(model)
-        losses.append(loss.detach())
-        total_loss += losses[-1] * len(batch.rows)
+        steps.losses.append(loss.detach())
+        steps.total_loss += steps.losses[-1] * len(batch.rows)
         bar.update(len(batch.rows))
-        if len(norms) % STEPS_BETWEEN_NEWS == 1:
-            check_loss(total_loss, losses, norms, epoch, optimizer.param_groups[0]["lr"])
+        if len(steps.norms) % STEPS_BETWEEN_NEWS == 1:
+            _check_loss(steps, progress)
             if not bar.disable:
-                bar.set_description(f"epoch {epoch}/{params.epochs}, loss {total_loss.item() / bar.n:.3f}")
-    check_loss(total_loss, losses, norms, epoch, optimizer.param_groups[0]["lr"])
-    norms = torch.stack(norms)
-    clipped = (norms > params.clip_norm).float()
-    return _Steps((total_loss / len(train)).item(), norms.mean().item(), clipped.mean().item(), state)
+                loss_so_far = steps.total_loss.item() / bar.n
+                bar.set_description(f"epoch {progress.next_epoch}/{task.params.epochs}, loss {loss_so_far:.3f}")
+    _check_loss(steps, progress)
+    return steps
 
 
-def check_loss(total: Tensor, losses: list[Tensor], norms: list[Tensor], epoch: int, learning_rate: float) -> None:
-    """Raise InputError if a loss was no finite number; losses, norms: of the epoch's steps so far, scalars."""
-    if total.isfinite():
+def _compute_outputs(
+    model: nn.Module, batch: Batch, options: Options, state: State | None
+) -> tuple[Tensor, State | None]:
+    """Return what the model makes of a batch, and the state that is carried on to the next one, if one is."""
+    inputs = options.augment(batch.inputs)
+    if not options.carry_state:
+        return model(inputs, batch.lengths), None
+    outputs, state = model.resume(inputs, state)
+    return outputs, detach_state(state)
+
+
+def _check_loss(steps: _Steps, progress: Progress) -> None:
+    """Raise InputError if a loss was no finite number."""
+    if steps.total_loss.isfinite():
         return
-    step = int(torch.stack(losses).isfinite().logical_not().nonzero()[0])
-    gradients = ", ".join(f"{norm.item():.3g}" for norm in norms[max(step - 3, 0) : step + 1])
+    step = int(torch.stack(steps.losses).isfinite().logical_not().nonzero()[0])
+    gradients = ", ".join(f"{norm.item():.3g}" for norm in steps.norms[max(step - 3, 0) : step + 1])
     raise InputError(
-        f"the loss became {losses[step].item()} in epoch {epoch}, step {step + 1}, at learning rate {learning_rate:g}; "
-        f"the gradients' norms of the last steps were {gradients}: expected finite numbers; {REMEDY}"
+        f"the loss became {steps.losses[step].item()} in epoch {progress.next_epoch}, step {step + 1}, at learning "
+        f"rate {progress.learning_rate:g}; the gradients' norms of the last steps were {gradients}: expected finite "
+        f"numbers; {REMEDY}"
     )
 
 
@@ -205,20 +214,26 @@ def detach_state(state: State) -> State:
     return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
 
 
-def _order_batches(
-    train: Examples, params: TrainParams, epoch: int, device: torch.device, options: Options
-) -> Iterator[Batch]:
-    if options.carry_state:
-        return iterate_batches(train, 1, device)
-    return iterate_batches(train, params.batch_size, device, np.random.default_rng([params.seed, epoch]))
+def _validate(progress: Progress, task: Task, state: State | None) -> Tensor:
+    """Return the outputs for the validation examples; state: what the training's last example left."""
+    if task.options.carry_state:
+        return resume_outputs(progress.validated, task.val, state)
+    return compute_outputs(progress.validated, task.val, task.params.batch_size)
 
 
-def _measure_gradients(model: nn.Module, train: Examples, params: TrainParams, objective: Objective) -> Gradients:
+def _order_batches(task: Task, epoch: int, device: torch.device) -> Iterator[Batch]:
+    if task.options.carry_state:
+        return iterate_batches(task.train, 1, device)
+    order = np.random.default_rng([task.params.seed, epoch])
+    return iterate_batches(task.train, task.params.batch_size, device, order)
+
+
+def _measure_gradients(model: nn.Module, task: Task) -> Gradients:
     """Return the gradients of the training split's first examples: the same in each epoch."""
     device = next(model.parameters()).device
-    batch = make_batch(train, np.arange(min(params.batch_size, len(train))))
+    batch = make_batch(task.train, np.arange(min(task.params.batch_size, len(task.train))))
     there = Batch(batch.rows, batch.inputs.to(device), batch.targets.to(device), batch.lengths)
-    return measure_gradients(model, there, objective)
+    return measure_gradients(model, there, task.objective)
 
 
 def _find_embeddings(model: nn.Module) -> list[nn.Parameter]:

@@ -79,6 +79,16 @@ class Progress:
         return self.average.module if self.average else self.model
 
     @property
+    def next_epoch(self) -> int:
+        """The number of the epoch that comes, or is under way."""
+        return len(self.history) + 1
+
+    @property
+    def learning_rate(self) -> float:
+        """That of all weights but embeddings."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    @property
     def best(self) -> Epoch:
         """The epoch of the lowest validation loss; the first of them."""
         return min(self.history, key=lambda epoch: epoch.val_loss)

@@ -8,7 +8,7 @@ import pandas as pd
 from safetensors.torch import save
 from torch import Tensor
 
-from unroll.base.files import replace_when_done
+from unroll.base.files import replace_when_done, write_table
 from unroll.training.progress import Epoch, Training
 
 
@@ -22,8 +22,7 @@ def save_weights(weights: dict[str, Tensor], path: Path) -> None:
 def write_history(training: Training, path: Path) -> None:
     """Write the learning curves, one row for each epoch, as metrics/plots/history.csv."""
     table = pd.DataFrame([epoch.as_row() for epoch in training.history])
-    with replace_when_done(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(path, table, "%.6g")
 
 
 def summarize(training: Training, parameters: int, symptoms: list[str]) -> dict[str, int | float | str]:

@@ -149,6 +149,7 @@ def _list_code() -> dict[str, Path]:
     package = __name__.split(".")[0]
     modules = [module for module in list(sys.modules.values()) if getattr(module, "__spec__", None)]
     own = [module for module in modules if module.__spec__.name.split(".")[0] == package]
+    own = [module for module in own if not module.__spec__.name.startswith(f"{package}.tracking.")]  # tells, no more
     return {module.__spec__.name: Path(module.__file__) for module in own if module.__file__}
 
 

@@ -14,6 +14,8 @@ from tqdm import tqdm
 
 from unroll.params.texts import PretrainParams
 
+STANDARD_DEVIATION = 0.3  # of vectors learned from the text, as an embedding starts best from them
+
 
 class ProgressBar(CallbackAny2Vec):
     """A bar that moves with the epochs; none where there is no terminal."""
@@ -55,3 +57,9 @@ def learn_vectors(corpus: Path, vocabulary_size: int, size: int, epochs: int, pa
 def count_epochs(words: int, params: PretrainParams) -> int:
     """Return how often a text of so many words is read: more often the shorter it is."""
     return max(params.epochs, math.ceil(params.least_words / words))
+
+
+def scale_vectors(vectors: np.ndarray, std: float = STANDARD_DEVIATION) -> np.ndarray:
+    """Return the vectors multiplied, so that the numbers of those that are not zero have this standard deviation."""
+    known = vectors.any(axis=1)
+    return vectors * np.float32(std / vectors[known].std()) if known.any() else vectors

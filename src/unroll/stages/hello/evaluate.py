@@ -6,10 +6,9 @@ import pandas as pd
 import torch
 
 from unroll.base.devices import make_repeatable
-from unroll.base.files import read_json, write_json
+from unroll.base.files import read_json, write_json, write_table
 from unroll.base.process import run_stage
 from unroll.evaluation.plots import draw_learning_curves
-from unroll.evaluation.scores import write_table
 from unroll.models.predict import compute_outputs
 from unroll.sequences.arrays import NAMES, load_sequences
 from unroll.sequences.model import load_sequence_model

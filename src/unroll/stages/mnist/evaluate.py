@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from unroll.base.devices import choose_device, make_repeatable
-from unroll.base.files import read_json, write_json
+from unroll.base.files import read_json, write_json, write_table
 from unroll.base.process import run_stage
 from unroll.evaluation.plots import draw_confusions, draw_learning_curves
 from unroll.evaluation.scores import (
@@ -15,7 +15,6 @@ from unroll.evaluation.scores import (
     count_confusions,
     tabulate_classes,
     tabulate_predictions,
-    write_table,
 )
 from unroll.models.predict import compute_probabilities
 from unroll.sequences.arrays import NAMES, load_sequences

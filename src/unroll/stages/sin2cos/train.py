@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from unroll.base.files import replace_when_done
+from unroll.base.files import write_table
 from unroll.base.process import run_stage
 from unroll.sequences.params import read_sequence_params
 from unroll.stages.train_sequences import train_sequences
@@ -15,8 +15,7 @@ FITS = Path("metrics/plots/fits.csv")
 def main() -> None:
     training = train_sequences(read_sequence_params(), keep_outputs=True)
     fits = {f"epoch {epoch}": outputs.flatten().tolist() for epoch, outputs in sorted(training.val_outputs.items())}
-    with replace_when_done(FITS) as temporary:
-        pd.DataFrame(fits).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(FITS, pd.DataFrame(fits), "%.6g")
 
 
 if __name__ == "__main__":
