@@ -273,8 +273,11 @@ def test_a_training_that_went_wrong_is_tagged(quick_workspace: Workspace) -> Non
     set_params(quick_workspace, "tracking", enabled=True)
     set_params(quick_workspace, "model", hidden_size=1)
     set_params(quick_workspace, "train", learning_rate=1e-9)
+    tokens = quick_workspace.path / "metrics/tokens.json"
+    tokens.write_text(json.dumps(json.loads(tokens.read_text()) | {"val": {"cut": 0, "unknown": 0.9}}))
     output = quick_workspace.run("dvc", "repro", "--single-item", "train").stdout
     told = json.loads((quick_workspace.path / "metrics/train.json").read_text())["warnings"]
+    assert "90.0% of the validation tokens are unknown: try tokenize.level = char" in told
     assert "never predicted in validation: " in told
     assert all(f"warning: {symptom}\n" in output for symptom in told.split("; "))
     assert list_runs(quick_workspace)[-1].data.tags["warnings"] == told

@@ -1,16 +1,23 @@
 """What is told of texts that are cut and of tokens that are unknown."""
 
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unroll.params.texts import TokenizeParams
+from unroll.stages import tokenize
 from unroll.text.coverage import Coverage, describe_cut, describe_unknown
 from unroll.text.encode_columns import make_column_encoder
 from unroll.text.vocabulary import train_tokenizer
 
+DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 TEXTS = st.lists(st.lists(st.sampled_from(["known", "word", "other", "日本"]), max_size=5).map(" ".join))
 
 
@@ -64,3 +71,22 @@ def test_many_unknown_tokens_are_told_with_a_remedy(val: float, test: float, abo
         f"{about} tokens are unknown: try tokenize.level = char or bpe, a lower tokenize.min_count, a larger "
         "tokenize.vocabulary_size or more training texts"
     )
+
+
+def test_texts_without_spaces_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(DEFAULTS, "params.yaml")
+    Path("data/splits").mkdir(parents=True)
+    for split, first in (("train", "股市下跌"), ("val", "球队获胜"), ("test", "新手机上市")):
+        table = {"text": [first, first + "了", "a " * 65], "context": [""] * 3, "label": ["x", "y", "y"]}
+        pq.write_table(pa.table(table), f"data/splits/{split}.parquet")
+    tokenize.main()
+    shares = json.loads(Path("metrics/tokens.json").read_text())
+    assert shares["train"] == {"cut": 0.333333, "unknown": 0.0}
+    assert shares["val"] == shares["test"] == {"cut": 0.333333, "unknown": 0.030303}
+    assert capsys.readouterr().err.startswith("warning: tokenize.max_tokens = 64 cuts 33.3% of the training texts: ")
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("max_tokens: 64", "max_tokens: 1"))
+    tokenize.main()
+    assert "warning: 66.7% of the validation tokens are unknown: try tokenize.level = char" in capsys.readouterr().err
