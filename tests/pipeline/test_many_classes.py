@@ -44,6 +44,7 @@ def run_stage(workspace: Workspace, stage: str) -> tuple[int, float, int]:
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(1800)
 def test_many_classes_pass_every_stage_in_bounded_memory_and_time(pristine: Workspace, tmp_path: Path) -> None:
     workspace = pristine.copy_to(tmp_path / "repository")
     write_rows(workspace.path / "rows.csv")
