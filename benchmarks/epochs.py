@@ -38,7 +38,17 @@ def measure_epochs(headlines: Headlines, rows: int, rounds: int) -> list[EpochFi
     """Measure an epoch of so many rows for each of `LAYERS`."""
     train, val = take_rows(headlines.train.tokens, rows), take_rows(headlines.val.tokens, VALIDATION_ROWS)
     params = make_comparable(headlines.params.train)
+    warm_up(headlines)
     return [_measure_layer(config, train, val, params, rounds) for config in list_layers(headlines)]
+
+
+def warm_up(headlines: Headlines) -> None:
+    """Take a step of each kind: PyTorch imports a good part of itself in the first one, which is no layer's doing."""
+    params = make_comparable(headlines.params.train)
+    few = take_rows(headlines.train.tokens, params.batch_size)
+    time_our_epoch(make_config(headlines), few, few, params)
+    for packed in (True, False):
+        time_textbook_epoch(make_config(headlines), few, params, packed)
 
 
 def _measure_layer(

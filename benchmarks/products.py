@@ -6,7 +6,7 @@ from statistics import median
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.epochs import VALIDATION_ROWS, list_layers, make_comparable, name_layer, time_our_epoch
+from benchmarks.epochs import VALIDATION_ROWS, list_layers, make_comparable, name_layer, time_our_epoch, warm_up
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, time_clock
 from unroll.base.devices import make_repeatable
@@ -37,6 +37,7 @@ def measure_products(headlines: Headlines, rows: int, rounds: int) -> list[Produ
     train, val = take_rows(headlines.train.tokens, rows), take_rows(headlines.val.tokens, VALIDATION_ROWS)
     params = make_comparable(headlines.params.train)
     make_repeatable(params.threads, torch.device("cpu"))
+    warm_up(headlines)
     peak = measure_peak(rounds)
     figures = []
     for config in list_layers(headlines):

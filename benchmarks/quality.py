@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmarks import textbook
-from benchmarks.epochs import make_config
+from benchmarks.epochs import make_config, warm_up
 from benchmarks.headlines import Headlines, limit_rows, prepare_headlines, run
 from benchmarks.measure import Section, at_most, time_children
 from unroll.base.devices import make_repeatable
@@ -71,6 +71,7 @@ def measure_quality(
     have it.
     """
     headlines = limit_rows(headlines, train_rows, val_rows)
+    warm_up(headlines)
     others = Run("textbook", 0, train_textbook(headlines))
     goal = others.best.macro_f1
     ours = [Run("ours, without pretraining", 0, train_ours(headlines, np.zeros((0, 0)), goal))]

@@ -7,7 +7,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.epochs import VALIDATION_ROWS, make_comparable, make_config
+from benchmarks.epochs import VALIDATION_ROWS, make_comparable, make_config, warm_up
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, alternate, at_least
 from unroll.base.devices import make_repeatable
@@ -38,7 +38,8 @@ def measure_threads(headlines: Headlines, rows: int, rounds: int) -> ThreadFigur
             runs = [pool.submit(train_once, config, train, val, params, 1) for _ in range(2)]
             return sum(run.result() for run in runs)
 
-        train_two()  # so that both processes have started
+        train_two()  # so that both processes have started, and all three have imported what they need
+        warm_up(headlines)
         figures = alternate(
             {
                 "one": lambda: train_once(config, train, val, params, 1),

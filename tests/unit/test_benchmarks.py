@@ -1,6 +1,8 @@
 """The benchmarks compare like with like, and say what they measured. No time is measured here."""
 
 import csv
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -50,6 +52,36 @@ def test_the_textbooks_mathematics_is_the_packages(cell: str, bidirectional: boo
         other.linear.load_state_dict(ours.head.state_dict())
         same = torch.allclose(other(ids, lengths), ours(ids, lengths), atol=1e-6)
         assert same is (packed or not bidirectional)
+
+
+IMPORTS_OF_EACH_LAYER = """
+import sys
+from pathlib import Path
+from benchmarks import epochs
+from benchmarks.headlines import Headlines, Split
+from unroll.params.texts import read_text_params
+from unroll.text.tokens import Tokens
+
+split = Split([], Tokens.from_lists([[2, 3, 4], [3, 2]] * 40, [0, 1] * 40))
+params = read_text_params()
+headlines = Headlines("", "", [], split, split, ["a", "b"], 5, params, Path())
+measure = epochs._measure_layer
+
+def watch(*arguments):
+    before = set(sys.modules)
+    figures = measure(*arguments)
+    print(len(sys.modules.keys() - before))
+    return figures
+
+epochs._measure_layer = watch
+epochs.measure_epochs(headlines, rows=64, rounds=1)
+"""
+
+
+def test_what_pytorch_imports_in_the_first_step_is_not_measured() -> None:
+    command = [sys.executable, "-c", IMPORTS_OF_EACH_LAYER]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (result.stdout.split(), result.stderr) == (["0"] * len(LAYERS), "")
 
 
 def test_a_ratio_is_that_of_the_medians() -> None:

@@ -4,9 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.metrics import f1_score
+from torch import Tensor, nn
 
 from unroll.evaluation.scores import (
     compute_calibration_error,
@@ -16,6 +19,8 @@ from unroll.evaluation.scores import (
     count_confusions,
 )
 from unroll.evaluation.validation import compute_macro_f1
+from unroll.models.predict import compute_probabilities
+from unroll.text.tokens import Tokens
 
 #            a  a  a  b  b
 LABELS = np.array([0, 0, 0, 1, 1])
@@ -30,6 +35,25 @@ def test_overall_by_hand() -> None:
     assert scores["log_loss"] == pytest.approx(-sum(map(math.log, (0.8, 0.6, 0.1, 0.7, 0.25))) / 5)
     # bins: 0.6 right; 0.7 right, 0.75 wrong; 0.8 right; 0.9 wrong
     assert scores["calibration_error"] == pytest.approx((0.4 + 2 * abs(0.5 - 0.725) + 0.2 + 0.9) / 5)
+
+
+@pytest.mark.parametrize("nats", [1.0, 15.0, 17.0, 30.0])
+def test_the_log_loss_of_a_network_is_cut_no_earlier_than_that_of_the_baseline(nats: float) -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.logits = nn.Parameter(torch.tensor([nats, 0.0]))
+
+        def forward(self, ids: Tensor, lengths: Tensor | None) -> Tensor:
+            return torch.ones(len(ids), 1) * self.logits
+
+    tokens = Tokens.from_lists([[2], [3]], [1, 1])  # both are of the class that is not predicted
+    probabilities = compute_probabilities(Network(), tokens, batch_size=2, temperature=0.5)
+    expected = math.log1p(math.exp(2 * nats))
+    of_the_baseline = softmax(np.array([[2 * nats, 0.0]] * 2), axis=1)
+    for values in (probabilities, of_the_baseline):
+        loss = compute_scores(tokens.labels, values, bins=10)["log_loss"]
+        assert loss == pytest.approx(min(expected, -math.log(np.finfo(np.float64).eps)), rel=1e-9)
 
 
 def test_each_class_by_hand() -> None:
