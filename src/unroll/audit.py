@@ -1,4 +1,4 @@
-"""`make audit`: known vulnerabilities of the pinned packages, what bandit finds in the code, the packages' licences."""
+"""`make audit`: known vulnerabilities of the pinned packages, findings in the code, the packages' licences and wheels."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from unroll.console import Format, print_table
 from unroll.errors import InputError, exit_with_message, hide_password
 from unroll.lock import COMPUTE, DEVELOP, RUN
 from unroll.versions import read_pins
+from unroll.wheels import audit_wheels
 
 # What pip-audit's ways to say that nobody answered have in common.
 UNREACHABLE = re.compile(r"requests\.exceptions|ConnectionError|ServiceError|[Tt]imed out")
@@ -26,9 +27,9 @@ REVIEWED = {
 
 
 def main() -> None:
-    """Run the three, and end with code 1 if one of them has found something."""
+    """Run all four, and end with code 1 if one of them has found something."""
     try:
-        found = [*audit_packages(), *audit_code(), *audit_licences()]
+        found = [*audit_packages(), *audit_code(), *audit_licences(), *audit_wheels()]
         if found:
             raise InputError("; ".join(found))
     except InputError as error:

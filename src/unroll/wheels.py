@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,7 @@ PLATFORMS = {
 }
 # What has never had a wheel: it is built where it is installed, which pure Python is everywhere.
 SOURCE_ONLY = {"antlr4-python3-runtime"}
+AT_ONCE = 4  # most of the time is waiting for the index
 MISSING = re.compile(r"No matching distribution found for ([^=\s]+)==(\S+)")
 
 
@@ -28,18 +30,21 @@ def audit_wheels() -> list[str]:
     """Ask the index about each version and platform; where it does not answer, say so and go on."""
     pins = {name: pin for file in (COMPUTE, RUN, DEVELOP) for name, pin in read_pins(file).items()}
     pins = {name: pin for name, pin in pins.items() if name not in SOURCE_ONLY}
-    found = []
-    for python, platform in product(PYTHONS, PLATFORMS):
-        missing, reason = find_missing(pins, python, PLATFORMS[platform])
-        place = f"Python {python}, {platform}"
-        if reason:
-            print(f"wheels: {place}: NOT CHECKED ({hide_password(reason)[:200]})", flush=True)
-        elif missing:
-            found.append(f"{place} has no wheel of {', '.join(missing)}")
-            print(f"wheels: {found[-1]}", flush=True)
-        else:
-            print(f"wheels: {place}: all of {len(pins)} packages", flush=True)
-    return found
+    places = list(product(PYTHONS, PLATFORMS))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = pool.map(lambda place: find_missing(pins, place[0], PLATFORMS[place[1]]), places)
+        return [found for place, answer in zip(places, answers, strict=True) if (found := tell(place, *answer))]
+
+
+def tell(place: tuple[str, str], missing: list[str], reason: str) -> str:
+    """Print what was found for a version and platform; return it if something is missing, or else ""."""
+    where = "Python {}, {}".format(*place)
+    if reason:
+        print(f"wheels: {where}: NOT CHECKED, pip says: {hide_password(reason)[:200]}")
+        return ""
+    names = ", ".join(missing)
+    print(f"wheels: {where}: {f'none of {names}' if missing else 'of every package'}")
+    return f"there is no wheel of {names} for {where}" if missing else ""
 
 
 def find_missing(pins: dict[str, str], python: str, tags: list[str]) -> tuple[list[str], str]:

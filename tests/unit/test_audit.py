@@ -2,11 +2,13 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from unroll import audit
+from unroll import audit, wheels
 from unroll.errors import InputError
+from unroll.versions import COMPUTE, read_pins
 
 CLEAN = {"name": "numpy", "version": "2.4.6", "vulns": []}
 UNKNOWN = {"name": "torch", "skip_reason": "Dependency not found on PyPI and could not be audited: torch (2.13.0)"}
@@ -69,3 +71,37 @@ def test_a_service_that_cannot_be_reached_is_told_and_no_finding(
 def test_licences(name: str, licence: str, is_clear: bool) -> None:
     found = audit.list_unclear_licences([{"Name": name, "Version": "1", "License": licence}])
     assert found == ([] if is_clear else [f"a has the licence {licence!r}: expected one that unroll.audit knows"])
+
+
+def let_pip_lack(monkeypatch: pytest.MonkeyPatch, *names: str, otherwise: str = "") -> None:
+    """Let the index have no wheel of these for Python 3.14 on ARM; pip tells of the first that it does not find."""
+
+    def ask(*arguments: str) -> str:
+        if not {"3.14", "manylinux_2_28_aarch64"} <= set(arguments):
+            return ""
+        asked = Path(arguments[-1]).read_text().splitlines()
+        lacking = [line for line in asked if line.partition("==")[0] in names]
+        return f"ERROR: No matching distribution found for {lacking[0]}" if lacking else otherwise
+
+    monkeypatch.setattr(wheels, "_ask_pip", ask)
+
+
+def test_every_pin_without_a_wheel_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pins = read_pins(COMPUTE)
+    let_pip_lack(monkeypatch, "torch", "gensim")
+    missing = f"gensim {pins['gensim']}, torch {pins['torch']}"
+    assert wheels.audit_wheels() == [f"there is no wheel of {missing} for Python 3.14, Linux ARM"]
+    lines = capsys.readouterr().out.splitlines()
+    assert f"wheels: Python 3.14, Linux ARM: none of {missing}" in lines
+    assert len([line for line in lines if line.endswith(": of every package")]) == 11
+
+
+def test_an_index_that_does_not_answer_is_told_and_no_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let_pip_lack(monkeypatch, otherwise="ERROR: Could not reach http://me:secret@index/")
+    assert wheels.audit_wheels() == []
+    out = capsys.readouterr().out
+    assert "wheels: Python 3.14, Linux ARM: NOT CHECKED, pip says: ERROR: Could not reach http://…@index/" in out
