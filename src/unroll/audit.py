@@ -1,4 +1,4 @@
-"""`make audit`: known vulnerabilities of the pinned packages, findings in the code, the packages' licences and wheels."""
+"""`make audit`: known vulnerabilities of the pinned packages, risky code, and the packages' licences and wheels."""
 
 import json
 import re

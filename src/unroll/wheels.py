@@ -23,6 +23,7 @@ PLATFORMS = {
 # What has never had a wheel: it is built where it is installed, which pure Python is everywhere.
 SOURCE_ONLY = {"antlr4-python3-runtime"}
 AT_ONCE = 4  # most of the time is waiting for the index
+UNREACHABLE = re.compile("Retrying|ConnectionError|NewConnection|[Tt]imed out")
 MISSING = re.compile(r"No matching distribution found for ([^=\s]+)==(\S+)")
 
 
@@ -62,13 +63,17 @@ def find_missing(pins: dict[str, str], python: str, tags: list[str]) -> tuple[li
             file.write_text("".join(asked), encoding="utf-8")
             message = _ask_pip("install", *options, "--target", folder, "--requirement", str(file))
             gone = MISSING.search(message)
-            if not gone or gone[1] in missing:
+            if not gone:
                 return [f"{name} {pin}" for name, pin in missing.items()], message
             missing[gone[1]] = gone[2]
 
 
 def _ask_pip(*arguments: str) -> str:
     """Return pip's last line about an error, or "" if there is none."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return (result.stderr.strip().splitlines() or ["no reason given"])[-1] if result.returncode else ""
+    if not result.returncode:
+        return ""
+    lines = result.stderr.strip().splitlines() or ["no reason given"]
+    # Where the index does not answer, pip says so on the way, and ends as if it had no wheel.
+    return next((line for line in lines if UNREACHABLE.search(line)), lines[-1])

@@ -1,6 +1,7 @@
 """`make audit`: what of the tools' reports is a finding, and what is said where nothing could be looked up."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -105,3 +106,11 @@ def test_an_index_that_does_not_answer_is_told_and_no_finding(
     assert wheels.audit_wheels() == []
     out = capsys.readouterr().out
     assert "wheels: Python 3.14, Linux ARM: NOT CHECKED, pip says: ERROR: Could not reach http://…@index/" in out
+
+
+def test_an_index_without_a_server_is_not_taken_for_one_without_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"CONFIG_FILE": os.devnull, "INDEX_URL": "http://127.0.0.1:9", "FIND_LINKS": ""}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
+    missing, reason = wheels.find_missing({"no-such-package": "1.0"}, "3.12", ["macosx_14_0_arm64"])
+    assert missing == [] and "Retrying" in reason
