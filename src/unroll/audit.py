@@ -8,7 +8,7 @@ from typing import Any
 
 from unroll.console import Format, print_table
 from unroll.errors import InputError, exit_with_message, hide_password
-from unroll.lock import COMPUTE, DEVELOP, RUN
+from unroll.lock import REQUIREMENTS
 from unroll.versions import read_pins
 from unroll.wheels import audit_wheels
 
@@ -39,7 +39,8 @@ def main() -> None:
 def audit_packages() -> list[str]:
     """Ask for known vulnerabilities; where nobody answers, say so and go on."""
     options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
-    result = _run("pip_audit", "--requirement", str(DEVELOP), *options)
+    files = [option for file in REQUIREMENTS for option in ("--requirement", str(file))]  # it reads no `-r` in them
+    result = _run("pip_audit", *files, *options)
     if not result.stdout.strip():
         reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
         if not UNREACHABLE.search(result.stderr):
@@ -76,7 +77,7 @@ def audit_code() -> list[str]:
 
 def audit_licences() -> list[str]:
     """Print the licences of the packages that are required."""
-    names = [name for file in (COMPUTE, RUN, DEVELOP) for name in read_pins(file)]
+    names = [name for file in REQUIREMENTS for name in read_pins(file)]
     result = _run("piplicenses", "--format", "json", "--from", "mixed", "--with-system", "--packages", *names)
     if result.returncode:
         raise InputError(f"pip-licenses failed: {result.stderr.strip()[-300:]}")

@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from unroll.errors import hide_password
-from unroll.lock import COMPUTE, DEVELOP, RUN
+from unroll.lock import REQUIREMENTS
 from unroll.versions import read_pins
 
-PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+PYTHONS = ("3.11", "3.12", "3.13")
+NEXT_PYTHON = "3.14"  # what it lacks is told, and is no finding
 # By the tags that pip knows them by; wheels for older systems are found by naming these too.
 LINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
 PLATFORMS = {
@@ -29,23 +30,23 @@ MISSING = re.compile(r"No matching distribution found for ([^=\s]+)==(\S+)")
 
 def audit_wheels() -> list[str]:
     """Ask the index about each version and platform; where it does not answer, say so and go on."""
-    pins = {name: pin for file in (COMPUTE, RUN, DEVELOP) for name, pin in read_pins(file).items()}
+    pins = {name: pin for file in REQUIREMENTS for name, pin in read_pins(file).items()}
     pins = {name: pin for name, pin in pins.items() if name not in SOURCE_ONLY}
-    places = list(product(PYTHONS, PLATFORMS))
+    places = list(product((*PYTHONS, NEXT_PYTHON), PLATFORMS))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = pool.map(lambda place: find_missing(pins, place[0], PLATFORMS[place[1]]), places)
         return [found for place, answer in zip(places, answers, strict=True) if (found := tell(place, *answer))]
 
 
 def tell(place: tuple[str, str], missing: list[str], reason: str) -> str:
-    """Print what was found for a version and platform; return it if something is missing, or else ""."""
+    """Print what was found for a version and platform; return it if it is a finding, or else ""."""
     where = "Python {}, {}".format(*place)
     if reason:
         print(f"wheels: {where}: NOT CHECKED, pip says: {hide_password(reason)[:200]}")
         return ""
     names = ", ".join(missing)
     print(f"wheels: {where}: {f'none of {names}' if missing else 'of every package'}")
-    return f"there is no wheel of {names} for {where}" if missing else ""
+    return f"there is no wheel of {names} for {where}" if missing and place[0] in PYTHONS else ""
 
 
 def find_missing(pins: dict[str, str], python: str, tags: list[str]) -> tuple[list[str], str]:

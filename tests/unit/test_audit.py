@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,18 @@ def test_vulnerabilities(
     assert line in capsys.readouterr().out
 
 
+def test_every_pin_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        asked.extend(value for option, value in pairwise(arguments) if option == "--requirement")
+        return subprocess.CompletedProcess([], 0, json.dumps({"dependencies": [CLEAN]}), "")
+
+    monkeypatch.setattr(audit, "_run", ask)
+    audit.audit_packages()
+    assert asked == ["requirements-compute.txt", "requirements.txt", "requirements-dev.txt"]
+
+
 def test_a_service_that_cannot_be_reached_is_told_and_no_finding(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,11 +87,11 @@ def test_licences(name: str, licence: str, is_clear: bool) -> None:
     assert found == ([] if is_clear else [f"a has the licence {licence!r}: expected one that unroll.audit knows"])
 
 
-def let_pip_lack(monkeypatch: pytest.MonkeyPatch, *names: str, otherwise: str = "") -> None:
-    """Let the index have no wheel of these for Python 3.14 on ARM; pip tells of the first that it does not find."""
+def let_pip_lack(monkeypatch: pytest.MonkeyPatch, python: str, *names: str, otherwise: str = "") -> None:
+    """Let the index have no wheel of these for this Python on ARM; pip tells of the first that it does not find."""
 
     def ask(*arguments: str) -> str:
-        if not {"3.14", "manylinux_2_28_aarch64"} <= set(arguments):
+        if not {python, "manylinux_2_28_aarch64"} <= set(arguments):
             return ""
         asked = Path(arguments[-1]).read_text().splitlines()
         lacking = [line for line in asked if line.partition("==")[0] in names]
@@ -91,21 +104,29 @@ def test_every_pin_without_a_wheel_is_found(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pins = read_pins(COMPUTE)
-    let_pip_lack(monkeypatch, "torch", "gensim")
+    let_pip_lack(monkeypatch, "3.13", "torch", "gensim")
     missing = f"gensim {pins['gensim']}, torch {pins['torch']}"
-    assert wheels.audit_wheels() == [f"there is no wheel of {missing} for Python 3.14, Linux ARM"]
+    assert wheels.audit_wheels() == [f"there is no wheel of {missing} for Python 3.13, Linux ARM"]
     lines = capsys.readouterr().out.splitlines()
-    assert f"wheels: Python 3.14, Linux ARM: none of {missing}" in lines
+    assert f"wheels: Python 3.13, Linux ARM: none of {missing}" in lines
     assert len([line for line in lines if line.endswith(": of every package")]) == 11
+
+
+def test_what_the_next_python_lacks_is_told_and_no_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let_pip_lack(monkeypatch, wheels.NEXT_PYTHON, "gensim")
+    assert wheels.audit_wheels() == []
+    assert f"wheels: Python {wheels.NEXT_PYTHON}, Linux ARM: none of gensim " in capsys.readouterr().out
 
 
 def test_an_index_that_does_not_answer_is_told_and_no_finding(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    let_pip_lack(monkeypatch, otherwise="ERROR: Could not reach http://me:secret@index/")
+    let_pip_lack(monkeypatch, "3.11", otherwise="ERROR: Could not reach http://me:secret@index/")
     assert wheels.audit_wheels() == []
     out = capsys.readouterr().out
-    assert "wheels: Python 3.14, Linux ARM: NOT CHECKED, pip says: ERROR: Could not reach http://…@index/" in out
+    assert "wheels: Python 3.11, Linux ARM: NOT CHECKED, pip says: ERROR: Could not reach http://…@index/" in out
 
 
 def test_an_index_without_a_server_is_not_taken_for_one_without_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
