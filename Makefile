@@ -1,8 +1,9 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repro-all verify verify-all test audit bench bench-quick browser lint ui lock
+.PHONY: help setup repro repro-all report verify verify-all test audit bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
+BASE ?= HEAD
 VENV := .venv
 # Not compiled, which takes as long as installing: Python compiles what it imports, the first time.
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --no-compile
@@ -40,6 +41,12 @@ repro: setup  ## run the pipeline where something changed, then print the test m
 repro-all: setup  ## run the pipelines under pipelines/ too, all on what comes with the repository
 	dvc repro
 	@for folder in pipelines/*/; do echo "== $$folder" && (cd $$folder && dvc repro) || exit 1; done
+
+report: setup  ## print in Markdown how metrics differ from a commit (BASE=HEAD), and draw the plots beside its own
+	@echo "## Metrics, compared with $(BASE)"
+	@for folder in . pipelines/*; do printf '\n### %s\n\n' $$folder && (cd $$folder && dvc metrics diff --md $(BASE)) || exit 1; done
+	@dvc plots diff $(BASE) > /dev/null
+	@printf '\nThe plots are in dvc_plots/index.html: of a pull request, in the artifact `plots` of its workflow run.\n'
 
 verify: setup  ## run every pipeline twice, under different circumstances, and compare the bytes
 	python -m unroll.tools.verify

@@ -1,4 +1,4 @@
-"""`make audit`: known vulnerabilities of the pinned packages, what bandit finds in the code, the packages' licences."""
+"""`make audit`: known vulnerabilities of the pinned packages, risky code, and the packages' licences and wheels."""
 
 import json
 import re
@@ -9,7 +9,8 @@ from typing import Any
 from unroll.base.errors import InputError, exit_with_message, hide_password
 from unroll.base.versions import read_pins
 from unroll.cli.console import Format, print_table
-from unroll.tools.lock import COMPUTE, DEVELOP, RUN
+from unroll.tools.lock import REQUIREMENTS
+from unroll.tools.wheels import audit_wheels
 
 # What pip-audit's ways to say that nobody answered have in common.
 UNREACHABLE = re.compile(r"requests\.exceptions|ConnectionError|ServiceError|[Tt]imed out")
@@ -26,9 +27,9 @@ REVIEWED = {
 
 
 def main() -> None:
-    """Run the three, and end with code 1 if one of them has found something."""
+    """Run all four, and end with code 1 if one of them has found something."""
     try:
-        found = [*audit_packages(), *audit_code(), *audit_licences()]
+        found = [*audit_packages(), *audit_code(), *audit_licences(), *audit_wheels()]
         if found:
             raise InputError("; ".join(found))
     except InputError as error:
@@ -38,7 +39,8 @@ def main() -> None:
 def audit_packages() -> list[str]:
     """Ask for known vulnerabilities; where nobody answers, say so and go on."""
     options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
-    result = _run("pip_audit", "--requirement", str(DEVELOP), *options)
+    files = [option for file in REQUIREMENTS for option in ("--requirement", str(file))]  # it reads no `-r` in them
+    result = _run("pip_audit", *files, *options)
     if not result.stdout.strip():
         reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
         if not UNREACHABLE.search(result.stderr):
@@ -75,7 +77,7 @@ def audit_code() -> list[str]:
 
 def audit_licences() -> list[str]:
     """Print the licences of the packages that are required."""
-    names = [name for file in (COMPUTE, RUN, DEVELOP) for name in read_pins(file)]
+    names = [name for file in REQUIREMENTS for name in read_pins(file)]
     result = _run("piplicenses", "--format", "json", "--from", "mixed", "--with-system", "--packages", *names)
     if result.returncode:
         raise InputError(f"pip-licenses failed: {result.stderr.strip()[-300:]}")

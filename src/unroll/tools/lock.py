@@ -10,20 +10,21 @@ from packaging.utils import canonicalize_name
 from unroll.base.errors import InputError, end_in_one_line
 from unroll.base.versions import read_pins
 
-COMPUTE, RUN, DEVELOP = map(Path, ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt"))
+REQUIREMENTS = [Path(name) for name in ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt")]
 
 
 def main() -> None:
     """Write each package to one file: what computes keeps its place, the others stand where they are first needed."""
     with end_in_one_line(with_bugs=False):
+        compute, run, develop = REQUIREMENTS
         project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
-        comments = [line for line in COMPUTE.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
-        computing = find_versions(list(read_pins(COMPUTE)), deep=False)
+        comments = [line for line in compute.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+        computing = find_versions(list(read_pins(compute)), deep=False)
         running = find_versions(project["project"]["dependencies"] + project["build-system"]["requires"])
         developing = find_versions(project["project"]["optional-dependencies"]["dev"])
-        write_pins(COMPUTE, comments, computing)
-        write_pins(RUN, [f"-r {COMPUTE}"], _leave_out(running, computing))
-        write_pins(DEVELOP, [f"-r {RUN}"], _leave_out(developing, computing | running))
+        write_pins(compute, comments, computing)
+        write_pins(run, [f"-r {compute}"], _leave_out(running, computing))
+        write_pins(develop, [f"-r {run}"], _leave_out(developing, computing | running))
 
 
 def find_versions(requirements: list[str], deep: bool = True) -> dict[str, str]:

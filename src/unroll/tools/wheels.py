@@ -3,15 +3,17 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from unroll.base.errors import hide_password
 from unroll.base.versions import read_pins
-from unroll.tools.lock import COMPUTE, DEVELOP, RUN
+from unroll.tools.lock import REQUIREMENTS
 
-PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+PYTHONS = ("3.11", "3.12", "3.13")
+NEXT_PYTHON = "3.14"  # what it lacks is told, and is no finding
 # By the tags that pip knows them by; wheels for older systems are found by naming these too.
 LINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
 PLATFORMS = {
@@ -21,25 +23,30 @@ PLATFORMS = {
 }
 # What has never had a wheel: it is built where it is installed, which pure Python is everywhere.
 SOURCE_ONLY = {"antlr4-python3-runtime"}
+AT_ONCE = 4  # most of the time is waiting for the index
+UNREACHABLE = re.compile("Retrying|ConnectionError|NewConnection|[Tt]imed out")
 MISSING = re.compile(r"No matching distribution found for ([^=\s]+)==(\S+)")
 
 
 def audit_wheels() -> list[str]:
     """Ask the index about each version and platform; where it does not answer, say so and go on."""
-    pins = {name: pin for file in (COMPUTE, RUN, DEVELOP) for name, pin in read_pins(file).items()}
+    pins = {name: pin for file in REQUIREMENTS for name, pin in read_pins(file).items()}
     pins = {name: pin for name, pin in pins.items() if name not in SOURCE_ONLY}
-    found = []
-    for python, platform in product(PYTHONS, PLATFORMS):
-        missing, reason = find_missing(pins, python, PLATFORMS[platform])
-        place = f"Python {python}, {platform}"
-        if reason:
-            print(f"wheels: {place}: NOT CHECKED ({hide_password(reason)[:200]})", flush=True)
-        elif missing:
-            found.append(f"{place} has no wheel of {', '.join(missing)}")
-            print(f"wheels: {found[-1]}", flush=True)
-        else:
-            print(f"wheels: {place}: all of {len(pins)} packages", flush=True)
-    return found
+    places = list(product((*PYTHONS, NEXT_PYTHON), PLATFORMS))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = pool.map(lambda place: find_missing(pins, place[0], PLATFORMS[place[1]]), places)
+        return [found for place, answer in zip(places, answers, strict=True) if (found := tell(place, *answer))]
+
+
+def tell(place: tuple[str, str], missing: list[str], reason: str) -> str:
+    """Print what was found for a version and platform; return it if it is a finding, or else ""."""
+    where = "Python {}, {}".format(*place)
+    if reason:
+        print(f"wheels: {where}: NOT CHECKED, pip says: {hide_password(reason)[:200]}")
+        return ""
+    names = ", ".join(missing)
+    print(f"wheels: {where}: {f'none of {names}' if missing else 'of every package'}")
+    return f"there is no wheel of {names} for {where}" if missing and place[0] in PYTHONS else ""
 
 
 def find_missing(pins: dict[str, str], python: str, tags: list[str]) -> tuple[list[str], str]:
@@ -57,13 +64,17 @@ def find_missing(pins: dict[str, str], python: str, tags: list[str]) -> tuple[li
             file.write_text("".join(asked), encoding="utf-8")
             message = _ask_pip("install", *options, "--target", folder, "--requirement", str(file))
             gone = MISSING.search(message)
-            if not gone or gone[1] in missing:
+            if not gone:
                 return [f"{name} {pin}" for name, pin in missing.items()], message
             missing[gone[1]] = gone[2]
 
 
 def _ask_pip(*arguments: str) -> str:
     """Return pip's last line about an error, or "" if there is none."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return (result.stderr.strip().splitlines() or ["no reason given"])[-1] if result.returncode else ""
+    if not result.returncode:
+        return ""
+    lines = result.stderr.strip().splitlines() or ["no reason given"]
+    # Where the index does not answer, pip says so on the way, and ends as if it had no wheel.
+    return next((line for line in lines if UNREACHABLE.search(line)), lines[-1])
