@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repro-all verify verify-all test audit bench bench-quick browser lint ui lock
+.PHONY: help setup repro repro-all verify verify-all test audit mutants bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
@@ -51,6 +51,13 @@ $(VENV)/.audit: requirements-audit.txt $(VENV)/.installed
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-audit.txt
 	@touch $@
 
+mutants: setup $(VENV)/.mutation  ## change the code in 340 small ways, and count those that tests notice (an hour or two)
+	python -m benchmarks.mutants
+
+$(VENV)/.mutation: requirements-mutation.txt $(VENV)/.installed
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-mutation.txt
+	@touch $@
+
 bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (12 to 20 minutes)
 	python -m benchmarks
 
@@ -73,4 +80,4 @@ ui: setup  ## serve the MLflow UI on localhost (PORT=5000)
 	@unroll ui --port $(PORT)
 
 lock: setup  ## write the versions that are installed to requirements.txt
-	python -m pip freeze --all --exclude pip --exclude unroll | sed 's/+cpu$$//' | grep -vxFf requirements-audit.txt > requirements.txt
+	python -m pip freeze --all --exclude pip --exclude unroll | sed 's/+cpu$$//' | grep -vxFf requirements-audit.txt -f requirements-mutation.txt > requirements.txt
