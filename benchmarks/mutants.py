@@ -87,12 +87,22 @@ SAID = (
 
 @dataclass(frozen=True)
 class Mutant:
-    """A module with one place changed; change: the lines that differ."""
+    """A module with one place to be changed."""
 
     number: int
     module: str
-    code: str
-    change: str
+    tree: cst.Module
+    before: cst.CSTNode
+    after: cst.CSTNode
+
+    def mutate(self) -> str:
+        """Return the module's changed code."""
+        return self.tree.deep_replace(self.before, self.after).code
+
+    def describe(self) -> str:
+        """Return the lines that differ."""
+        old, new = self.tree.code.splitlines(), self.mutate().splitlines()
+        return "\n".join(list(difflib.unified_diff(old, new, lineterm="", n=0))[2:])
 
 
 class Visitor(MutationVisitor):
@@ -117,9 +127,7 @@ def list_mutants() -> list[Mutant]:
             )
             if gives_none or mutation.contained_by_top_level_function is None:  # or of constants and imports
                 continue
-            mutated = tree.deep_replace(before, after).code
-            lines = difflib.unified_diff(code.splitlines(), mutated.splitlines(), lineterm="", n=0)
-            found.append(Mutant(len(found), module, mutated, "\n".join(list(lines)[2:])))
+            found.append(Mutant(len(found), module, tree, before, after))
     return found
 
 
@@ -157,7 +165,7 @@ def judge(mutant: Mutant, copy: Path, tests: list[str]) -> bool:
     """Return whether a test notices the mutant."""
     path = copy / SOURCE / f"{mutant.module}.py"
     original = path.read_text()
-    path.write_text(mutant.code)
+    path.write_text(mutant.mutate())
     try:
         return not run_tests(copy, tests)
     finally:
@@ -215,7 +223,7 @@ def main() -> None:
             if noticed:
                 print(f"noticed {mutant.number} {mutant.module}", flush=True)
             else:
-                print(f"SURVIVED {mutant.number} {mutant.module}\n{mutant.change}", flush=True)
+                print(f"SURVIVED {mutant.number} {mutant.module}\n{mutant.describe()}", flush=True)
 
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(work, chosen))
