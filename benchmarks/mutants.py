@@ -9,6 +9,7 @@ which no result depends, and those that put None for a value, nearly all of whic
 
 import argparse
 import difflib
+import gc
 import os
 import random
 import resource
@@ -47,23 +48,23 @@ SUITES = {  # the tests that cover a module, the quickest first
     "checkpoint": f"{FORWARD} unit/test_inference.py",
     "checksums": "unit/test_inference.py",
     "dropout": "model/test_dropout.py",
-    "embedding": f"model/test_embedding.py {STAGES}",
+    "embedding": "model/test_embedding.py",
     "encoder": f"{FORWARD} model/test_cells.py",
     "gradients": "model/test_gradients.py",
     "linking": TRACKING,
     "macro_f1": SCORES,
-    "matching": f"unit/test_matching.py {STAGES}",
-    "metric_names": f"unit/test_metric_names.py {STAGES}",
-    "model": f"{FORWARD} {LOOP}",
-    "objectives": f"model/test_gradients.py {LOOP}",
-    "origin": f"unit/test_origin.py {STAGES}",
-    "outputs": f"{FORWARD} {LOOP} {STAGES}",
-    "progress": f"unit/test_symptoms.py {LOOP}",
+    "matching": "unit/test_matching.py",
+    "metric_names": "unit/test_metric_names.py",
+    "model": f"{FORWARD} model/test_training.py",
+    "objectives": "model/test_gradients.py model/test_training.py",
+    "origin": "unit/test_origin.py",
+    "outputs": f"{FORWARD} model/test_training.py",
+    "progress": "unit/test_symptoms.py model/test_training.py model/test_resuming.py",
     "registry": f"unit/test_registry.py {STAGES}",
     "resuming": "model/test_resuming.py",
     "runs": TRACKING,
     "score_tables": STAGES,
-    "scores": f"unit/test_scores.py {STAGES}",
+    "scores": "unit/test_scores.py",
     "stages/evaluate": STAGES,
     "stages/train": STAGES,
     "stages/train_sequences": "model/test_training_run.py model/test_sequence_tasks.py",
@@ -71,7 +72,7 @@ SUITES = {  # the tests that cover a module, the quickest first
     "symptoms": "unit/test_symptoms.py",
     "tracking": TRACKING,
     "training": f"{LOOP} model/test_training_run.py",
-    "training_files": f"unit/test_symptoms.py {STAGES}",
+    "training_files": "unit/test_symptoms.py",
 }
 LIBRARIES = "hypothesis matplotlib.pyplot mlflow.pyfunc pandas pytest scipy.optimize sklearn.svm tokenizers torch"
 SECONDS = 60  # of the processor; what takes longer never ends
@@ -137,7 +138,8 @@ def copy_tracked(target: Path) -> None:
     for name in filter(None, names.split("\0")):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
-    subprocess.run("git init -q && git add -A", shell=True, cwd=target, check=True)
+    for command in ("git init --quiet", "git add --all", f"{sys.executable} -m compileall -q src"):
+        subprocess.run(command.split(), cwd=target, check=True)
 
 
 def run_tests(copy: Path, tests: list[str]) -> bool:
@@ -164,12 +166,11 @@ def run_tests(copy: Path, tests: list[str]) -> bool:
 def judge(mutant: Mutant, copy: Path, tests: list[str]) -> bool:
     """Return whether a test notices the mutant."""
     path = copy / SOURCE / f"{mutant.module}.py"
-    original = path.read_text()
     path.write_text(mutant.mutate())
     try:
         return not run_tests(copy, tests)
     finally:
-        path.write_text(original)
+        shutil.copy2(ROOT / SOURCE / f"{mutant.module}.py", path)
 
 
 def find_tests(module: str) -> list[str]:
@@ -202,6 +203,7 @@ def main() -> None:
     os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     for name in LIBRARIES.split():
         __import__(name)
+    gc.freeze()  # or the garbage collector of each process would copy what they share
     queue, results = Queue(), Counter()
     with tempfile.TemporaryDirectory() as folder:
         for number in range(options.jobs):
