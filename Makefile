@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repro-all report verify verify-all test audit bench bench-quick browser lint ui lock
+.PHONY: help setup repro repro-all report verify verify-all test audit mutants bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 BASE ?= HEAD
@@ -62,6 +62,13 @@ audit: $(VENV)/.audit  ## look for known vulnerabilities and risky code, and lis
 
 $(VENV)/.audit: requirements-audit.txt $(VENV)/.developing
 	$(PIP) --quiet -r requirements-dev.txt -r requirements-audit.txt
+	@touch $@
+
+mutants: $(VENV)/.mutation  ## change the code in 340 small ways, and count those that tests notice (an hour or two)
+	python -m benchmarks.mutants
+
+$(VENV)/.mutation: requirements-mutation.txt $(VENV)/.developing
+	$(PIP) --quiet -r requirements-dev.txt -r requirements-mutation.txt
 	@touch $@
 
 bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (12 to 20 minutes)
