@@ -32,47 +32,47 @@ from mutmut.mutation.pragma_handling import IgnoredCode
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path("src/unroll")
-STAGES = "model/test_stages.py"
-TRACKING = f"model/test_training_run.py {STAGES}"
-LOOP = "model/test_training.py model/test_embedding.py model/test_resuming.py"
-SCORES = "unit/test_scores.py unit/test_baseline.py"
-FORWARD = "model/test_forward.py model/test_sequences.py"
+STAGES = "stages/test_stages.py"
+TRACKING = f"tracking/test_training.py {STAGES}"
+LOOP = "training/test_loop.py models/test_layers_embedding.py training/test_resume.py"
+SCORES = "evaluation/test_scores.py evaluation/test_baseline.py"
+FORWARD = "inference/test_forward.py models/test_encoder.py"
 SUITES = {  # the tests that cover a module, the quickest first
-    "averaging": "model/test_averaging.py",
-    "baseline": "unit/test_baseline.py",
+    "averaging": "training/test_averaging.py",
+    "baseline": "evaluation/test_baseline.py",
     "baseline_run": STAGES,
-    "batches": f"unit/test_batches.py {FORWARD}",
-    "bootstrap": "unit/test_baseline.py",
-    "calibration": "unit/test_baseline.py",
-    "cells": "model/test_cells.py",
-    "checkpoint": f"{FORWARD} unit/test_inference.py",
-    "checksums": "unit/test_inference.py",
-    "dropout": "model/test_dropout.py",
-    "embedding": "model/test_embedding.py",
-    "encoder": f"{FORWARD} model/test_cells.py",
-    "gradients": "model/test_gradients.py",
+    "batches": f"models/test_batches.py {FORWARD}",
+    "bootstrap": "evaluation/test_baseline.py",
+    "calibration": "evaluation/test_baseline.py",
+    "cells": "models/test_cells.py",
+    "checkpoint": f"{FORWARD} inference/test_classifier.py",
+    "checksums": "inference/test_classifier.py",
+    "dropout": "models/test_layers_dropout.py",
+    "embedding": "models/test_layers_embedding.py",
+    "encoder": f"{FORWARD} models/test_cells.py",
+    "gradients": "training/test_gradients.py",
     "linking": TRACKING,
     "macro_f1": SCORES,
-    "matching": "unit/test_matching.py",
-    "metric_names": "unit/test_metric_names.py",
-    "model": f"{FORWARD} model/test_training.py",
-    "objectives": "model/test_gradients.py model/test_training.py",
-    "origin": "unit/test_origin.py",
-    "outputs": f"{FORWARD} model/test_training.py",
-    "progress": "unit/test_symptoms.py model/test_training.py model/test_resuming.py",
-    "registry": f"unit/test_registry.py {STAGES}",
-    "resuming": "model/test_resuming.py",
+    "matching": "tracking/test_runs.py",
+    "metric_names": "tracking/test_names.py",
+    "model": f"{FORWARD} training/test_loop.py",
+    "objectives": "training/test_gradients.py training/test_loop.py",
+    "origin": "tracking/test_origin.py",
+    "outputs": f"{FORWARD} training/test_loop.py",
+    "progress": "training/test_report.py training/test_loop.py training/test_resume.py",
+    "registry": f"tracking/test_registry.py {STAGES}",
+    "resuming": "training/test_resume.py",
     "runs": TRACKING,
     "score_tables": STAGES,
-    "scores": "unit/test_scores.py",
+    "scores": "evaluation/test_scores.py",
     "stages/evaluate": STAGES,
     "stages/train": STAGES,
-    "stages/train_sequences": "model/test_training_run.py model/test_sequence_tasks.py",
-    "store": f"unit/test_store.py {TRACKING}",
-    "symptoms": "unit/test_symptoms.py",
+    "stages/train_sequences": "tracking/test_training.py sequences/test_tasks.py",
+    "store": f"tracking/test_store.py {TRACKING}",
+    "symptoms": "training/test_report.py",
     "tracking": TRACKING,
-    "training": f"{LOOP} model/test_training_run.py",
-    "training_files": "unit/test_symptoms.py",
+    "training": f"{LOOP} tracking/test_training.py",
+    "training_files": "training/test_report.py",
 }
 LIBRARIES = "hypothesis matplotlib.pyplot mlflow.pyfunc pandas pytest scipy.optimize sklearn.svm tokenizers torch"
 SECONDS = 60  # of the processor; what takes longer never ends

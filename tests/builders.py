@@ -1,4 +1,4 @@
-"""Small models for tests."""
+"""Small models and trainings for tests."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ from safetensors.numpy import save_file
 
 from unroll.base.files import write_json
 from unroll.models.files import TEXT_PARTS, ModelConfig, list_shapes, write_checksums
-from unroll.params.texts import TokenizeParams
+from unroll.params.texts import TextTrainParams, TokenizeParams
+from unroll.text.tokens import Tokens
 from unroll.text.vocabulary import train_tokenizer
 
 SMALL = {
@@ -46,3 +47,40 @@ def write_models(folder: Path) -> Path:
     write_json(folder / "cleaning.json", cleaning | {"stop_words": ["the"]})
     write_checksums(folder, TEXT_PARTS)
     return folder
+
+
+def make_params(**changes: object) -> TextTrainParams:
+    """Return the parameters of a small training, with the given values changed."""
+    values = {
+        "seed": 1,
+        "epochs": 10,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "embedding_rate": 1.0,
+        "patience": 100,
+        "lr_patience": 100,
+        "lr_factor": 0.5,
+        "clip_norm": 1.0,
+        "class_weights": False,
+        "word_dropout": 0.0,
+        "weight_average": 0.0,
+        "log_gradients": False,
+        "threads": 1,
+        "portable": False,
+        "device": "cpu",
+        "precision": "float32",
+    }
+    return TextTrainParams(**(values | changes))
+
+
+def make_tokens(rows: int, seed: int, noise: float = 0.0) -> Tokens:
+    """Texts of random words; the class is whether word 2 or 3 stands among them. `noise`: share of wrong labels."""
+    random = np.random.default_rng(seed)
+    texts, labels = [], []
+    for _ in range(rows):
+        label = int(random.integers(2))
+        text = random.integers(4, 40, size=random.integers(3, 8))
+        text[random.integers(len(text))] = 2 + label
+        texts.append(text.tolist())
+        labels.append(label if random.random() >= noise else 1 - label)
+    return Tokens.from_lists(texts, labels)

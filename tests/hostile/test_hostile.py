@@ -14,15 +14,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import bad_files
 import pytest
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
+import bad_files
 from builders import write_models
-from conftest import ROOT, find_free_port, make_environment
 from unroll.base.process import run_stage
-from unroll.cli.main import main as cli
+from unroll.cli import main as cli
+from workspaces import ROOT, find_free_port, make_environment
 
 TABLE: dict[str, dict[str, Any]] = YAML(typ="safe").load(Path(__file__).with_name("inputs.yaml"))
 INPUTS = [

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss
 
-from conftest import Workspace
 from unroll.base.files import read_json
 from unroll.inference.classifier import Classifier, load_classifier
 from unroll.inference.forward import predict_all, predict_one
@@ -16,6 +15,7 @@ from unroll.models.classifier import load_model
 from unroll.models.files import load_config
 from unroll.models.predict import compute_probabilities
 from unroll.text.tokens import load_tokens
+from workspaces import Workspace
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Workspace, make_environment
+from workspaces import Workspace, make_environment
 
 pytestmark = pytest.mark.slow
 # An output of each stage, and a number of bytes that is too few for it.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Workspace, find_free_port, make_environment
+from workspaces import Workspace, find_free_port, make_environment
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from conftest import Workspace, list_networks, make_environment
+from workspaces import Workspace, list_networks, make_environment
 
 pytestmark = pytest.mark.slow
 COUNT = 8  # of experiments at once

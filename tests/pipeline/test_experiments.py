@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from conftest import Workspace
+from workspaces import Workspace
 
 pytestmark = pytest.mark.slow
 ONE_EPOCH = ("-S", "train.epochs=1", "-S", "model.hidden_size=8", "-S", "pretrain.least_words=0")

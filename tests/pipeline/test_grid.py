@@ -14,8 +14,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from conftest import Workspace, list_networks
 from unroll.tracking.names import name_scores
+from workspaces import Workspace, list_networks
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from conftest import Workspace, make_environment, set_params
+from workspaces import Workspace, make_environment, set_params
 
 pytestmark = pytest.mark.slow
 STAGES = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]

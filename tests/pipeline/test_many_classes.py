@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Workspace, make_environment, set_params
+from workspaces import Workspace, make_environment, set_params
 
 CLASSES, ROWS, WORDS = 500, 20_000, 30_000
 STAGES = ("download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate")

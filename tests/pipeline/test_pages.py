@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from browser import Browser, start_browser
-from conftest import Workspace, find_free_port, list_networks, make_environment
+from workspaces import Workspace, find_free_port, list_networks, make_environment
 
 pytestmark = pytest.mark.slow
 MODEL_TRAINING = "workflowType=machine_learning"

@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from safetensors.numpy import load_file
 
-from conftest import Workspace, list_networks, set_params
+from workspaces import Workspace, list_networks, set_params
 
 pytestmark = pytest.mark.slow
 NAMES = ("hello", "imdb", "mnist", "sin2cos", "sine")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import QUEUE_GRID, ROOT, START_QUEUE, Workspace
+from workspaces import QUEUE_GRID, ROOT, START_QUEUE, Workspace
 
 README = (ROOT / "README.md").read_text()
 

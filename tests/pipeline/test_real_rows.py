@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import Workspace, set_params
 from unroll.text.clean import Cleaning, clean_text
 from unroll.text.tokens import UNKNOWN_ID, load_tokens
 from unroll.text.vocabulary import load_tokenizer
+from workspaces import Workspace, set_params
 
 pytestmark = pytest.mark.slow
 SPLITS = ("train", "val", "test")

@@ -6,7 +6,7 @@ from secrets import token_hex
 
 import pytest
 
-from conftest import Workspace, set_params
+from workspaces import Workspace, set_params
 
 pytestmark = pytest.mark.slow
 OVER_BASELINE = ("over_baseline", "over_baseline_low", "over_baseline_high")

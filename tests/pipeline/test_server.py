@@ -19,8 +19,8 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from conftest import Workspace, find_free_port, list_networks, make_environment, run_grid
 from unroll.inference.classifier import load_classifier
+from workspaces import Workspace, find_free_port, list_networks, make_environment, run_grid
 
 pytestmark = pytest.mark.slow
 

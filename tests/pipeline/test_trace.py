@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from conftest import ROOT, Workspace, set_params
 from imports import PACKAGE, find_modules
 from tracing import Run, run_stage
+from workspaces import ROOT, Workspace, set_params
 
 pytestmark = pytest.mark.slow
 TEXTS = {"pretrain": {"epochs": 1, "least_words": 0}, "train": {"epochs": 1}}

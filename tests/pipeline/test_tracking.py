@@ -16,11 +16,11 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from ruamel.yaml import YAML
 
-from conftest import Workspace, list_networks, set_params
 from unroll.params.common import flatten_params
 from unroll.params.texts import read_text_params
 from unroll.tracking.baseline import log_baseline
 from unroll.tracking.store import connect
+from workspaces import Workspace, list_networks, set_params
 
 pytestmark = pytest.mark.slow
 FITTED = ("c", "parameters", "temperature", "val_macro_f1")  # what metrics/baseline.json has beside test scores

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Workspace, set_params
 from unroll.tools.verify import CIRCUMSTANCES, describe_difference, read_outputs, reproduce
+from workspaces import Workspace, set_params
 
 LOCK = b"""schema: '2.0'
 stages:

@@ -12,12 +12,12 @@ from benchmarks.measure import Comparison, Section, add, at_least, at_most
 from benchmarks.report import write_report
 
 from builders import make_config
-from conftest import ROOT
 from unroll.models.classifier import SequenceClassifier
 from unroll.params.texts import read_text_params
 from unroll.stages.preprocess import choose_cleaning
 from unroll.text.clean import clean_text
 from unroll.text.vocabulary import encode_texts, train_tokenizer
+from workspaces import ROOT
 
 
 @pytest.mark.parametrize("stop_words", ["keep", "drop"])

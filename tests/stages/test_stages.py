@@ -13,13 +13,13 @@ from mlflow.entities import Run
 from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
-from conftest import list_networks
 from unroll.inference.classifier import load_classifier
 from unroll.inference.forward import predict_all
 from unroll.params.common import flatten_params
 from unroll.params.texts import read_text_params
 from unroll.stages import baseline, download, evaluate, preprocess, pretrain, split, tokenize, train
 from unroll.text.tokens import load_tokens
+from workspaces import list_networks
 
 ROOT = Path(__file__).parents[2]
 CHANGES = {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import make_config
-from unroll.inference.classifier import forward, packing
+from unroll.inference import forward, packing
 from unroll.inference.forward import compute_logits, predict_all, predict_one
 from unroll.inference.network import Network, build_network
 from unroll.models.classifier import SequenceClassifier

@@ -7,52 +7,15 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from builders import make_config
+from builders import make_config, make_params, make_tokens
 from unroll.base.devices import check_precision, choose_device, make_repeatable
 from unroll.base.errors import InputError
 from unroll.models.classifier import SequenceClassifier, drop_words
 from unroll.models.predict import compute_outputs
-from unroll.params.texts import TextTrainParams
 from unroll.text.tokens import UNKNOWN_ID, Tokens
 from unroll.training.loop import Options, Task, train_model
 from unroll.training.objectives import Classification, weigh_classes
 from unroll.training.progress import Epoch, Training
-
-
-def make_params(**changes: object) -> TextTrainParams:
-    values = {
-        "seed": 1,
-        "epochs": 10,
-        "batch_size": 16,
-        "learning_rate": 0.01,
-        "embedding_rate": 1.0,
-        "patience": 100,
-        "lr_patience": 100,
-        "lr_factor": 0.5,
-        "clip_norm": 1.0,
-        "class_weights": False,
-        "word_dropout": 0.0,
-        "weight_average": 0.0,
-        "log_gradients": False,
-        "threads": 1,
-        "portable": False,
-        "device": "cpu",
-        "precision": "float32",
-    }
-    return TextTrainParams(**(values | changes))
-
-
-def make_tokens(rows: int, seed: int, noise: float = 0.0) -> Tokens:
-    """Texts of random words; the class is whether word 2 or 3 stands among them. `noise`: share of wrong labels."""
-    random = np.random.default_rng(seed)
-    texts, labels = [], []
-    for _ in range(rows):
-        label = int(random.integers(2))
-        text = random.integers(4, 40, size=random.integers(3, 8))
-        text[random.integers(len(text))] = 2 + label
-        texts.append(text.tolist())
-        labels.append(label if random.random() >= noise else 1 - label)
-    return Tokens.from_lists(texts, labels)
 
 
 def make_model(cell: str = "gru", seed: int = 0) -> SequenceClassifier:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from conftest import ROOT, Workspace
+from workspaces import ROOT, Workspace
 
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 

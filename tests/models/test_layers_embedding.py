@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from test_training import make_params, make_tokens
 
-from builders import make_config
+from builders import make_config, make_params, make_tokens
 from unroll.models.classifier import SequenceClassifier, drop_words
 from unroll.models.layers import PartialEmbedding, join_embedding, limit_embedding
 from unroll.text.tokens import PADDING_ID, UNKNOWN_ID

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from conftest import make_environment
 from unroll.tracking.origin import describe_experiment, describe_origin, read_data_hashes
+from workspaces import make_environment
 
 LOCK = {
     "stages": {

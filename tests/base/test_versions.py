@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Workspace
 from imports import PACKAGE, find_packages
 from unroll.base.errors import InputError
 from unroll.base.versions import COMPUTE, check_versions, read_pins
+from workspaces import ROOT, Workspace
 
 # What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks or shows progress.
 TELLS = {"filelock", "mlflow", "more_itertools", "psutil", "pydantic", "pydantic_core", "requests", "ruamel"}

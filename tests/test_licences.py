@@ -7,7 +7,7 @@ import pytest
 
 from unroll.data.datasets import find_sample
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def test_the_code_is_under_the_mit_license() -> None:

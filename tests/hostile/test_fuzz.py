@@ -1,6 +1,6 @@
 """Whatever the bytes, the text or the parameters: a valid result, or an error in one line, and nothing else.
 
-`HYPOTHESIS_EXAMPLES=100000 python -m pytest -n0 tests/unit/test_fuzz.py` tries so many of each.
+`HYPOTHESIS_EXAMPLES=100000 python -m pytest -n0 tests/hostile/test_fuzz.py` tries so many of each.
 """
 
 import os

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from unroll.base.errors import DEBUG, InputError, hide_password, make_printable
-from unroll.cli.main import inference
-from unroll.cli.main import main as cli
+from unroll.cli import main as cli
+from unroll.inference import classifier as inference
 
 SCHEMES = st.sampled_from(["https", "ftp", "s3", "postgresql+psycopg2", "HTTP"])
 # Around any text, so that it is not found elsewhere by chance. The first is the user, the second the password.

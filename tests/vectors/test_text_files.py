@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from conftest import REAL_DATA
 from unroll.base.errors import InputError
 from unroll.vectors.text_files import FileVectors, fill_missing, iterate_vectors, read_word_vectors
+from workspaces import REAL_DATA
 
 TEXT = "the 0.5 -1\n, 1e-3 +2\nking .25 3.\n"
 WORDS, VECTORS = ["the", ",", "king"], [[0.5, -1], [0.001, 2], [0.25, 3]]

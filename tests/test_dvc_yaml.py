@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from imports import PACKAGE, find_modules
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 TEXT = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
 PIPELINES = {  # folder → its stages
     ".": TEXT,

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import REAL_DATA
 from unroll.base.errors import InputError
 from unroll.params.texts import TextParams, TokenizeParams, read_text_params
 from unroll.stages.pretrain import take_from_file
 from unroll.text.vocabulary import list_tokens, train_tokenizer
+from workspaces import REAL_DATA
 
 ROOT = Path(__file__).parents[2]
 TOKENIZE = TokenizeParams(level="word", vocabulary_size=100, min_count=1, max_tokens=50)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import make_environment
 from unroll.results.records import list_records
+from workspaces import make_environment
 
 
 @pytest.fixture

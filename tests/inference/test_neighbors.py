@@ -14,7 +14,6 @@ from hypothesis.extra import numpy as hnp
 from safetensors.torch import save_file
 
 from builders import make_config
-from conftest import REAL_DATA
 from unroll.base.errors import InputError
 from unroll.base.files import write_json
 from unroll.cli.main import main
@@ -24,6 +23,7 @@ from unroll.models.files import write_checksums
 from unroll.params.texts import TokenizeParams
 from unroll.text.vocabulary import train_tokenizer
 from unroll.vectors.text_files import iterate_vectors
+from workspaces import REAL_DATA
 
 # By falling frequency, and the angle of each; "lone" has a vector of zeros.
 ANGLES = {"shares": 0.0, "stocks": 0.3, "cup": 1.5, "final": 1.2, "lone": None}
