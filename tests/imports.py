@@ -34,13 +34,17 @@ def find_room(module: Path) -> str | None:
 
 def find_packages(module: Path) -> set[str]:
     """Return the names of the packages that these modules import and that do not come with Python."""
-    names = {name.split(".")[0] for path in find_modules(module) for name in _imported_names(path)}
+    names = {name.split(".")[0] for path in find_modules(module) for name in _imported_names(path, types=False)}
     return names - {"unroll"} - sys.stdlib_module_names
 
 
-def _imported_names(module: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(module.read_text())):
+def _imported_names(module: Path, types: bool = True) -> set[str]:
+    """Return what the module imports, anywhere in the code; types: also what only annotations need."""
+    names, tree = set(), ast.parse(module.read_text())
+    if not types:
+        blocks = [node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+        tree.body = [node for node in tree.body if node not in blocks]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

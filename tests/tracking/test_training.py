@@ -9,12 +9,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
-from unroll import tracking
 from unroll.sequences.arrays import NAMES, load_sequences
 from unroll.sequences.params import SequenceParams, read_sequence_params
 from unroll.stages import train_sequences
 from unroll.stages.sine import evaluate, generate
-from unroll.tracking.training import TrainingRun, start_training_run
+from unroll.tracking import training as tracking
+from unroll.tracking.training import start_training_run
 from unroll.training.progress import Epoch, Training
 
 ROOT = Path(__file__).parents[2]
@@ -130,7 +130,7 @@ def test_a_store_that_is_lost_does_not_stop_it(
         if is_back:
             client.restore_run(run_id)
         result = Training([EPOCH], EPOCH, {}, None, 12.345, resumed_after=2)
-        training.finish(params, splits["val"], {"best_epoch": 3, "val_loss": 0.25}, result)
+        training.finish(splits["val"], {"best_epoch": 3, "val_loss": 0.25}, result)
         told = capsys.readouterr().err
     if is_back:
         run = client.get_run(run_id)
@@ -142,13 +142,6 @@ def test_a_store_that_is_lost_does_not_stop_it(
             "its run lacks the epochs from 3 on, scores and model; the next evaluation logs them to another one"
         )
         assert client.get_run(run_id).info.status == "RUNNING"
-
-
-def test_without_a_store_nothing_happens() -> None:
-    run = TrainingRun()
-    run.log_epoch(EPOCH)
-    run.close("FINISHED", "")
-    assert not run.is_lost
 
 
 def test_the_spread_of_a_forecast_is_that_of_its_errors(client: MlflowClient) -> None:

@@ -186,7 +186,7 @@ def test_embeddings_wait_as_many_epochs(frozen: float, still: list[int]) -> None
     tokens, model, seen = make_tokens(64, 0), make_model(), []
     before = [model.embedding.weight.clone()]
 
-    def compare(epoch: Epoch, outputs: torch.Tensor) -> None:
+    def compare(epoch: Epoch) -> None:
         if torch.equal(model.embedding.weight, before[-1]):
             seen.append(epoch.epoch)
         before.append(model.embedding.weight.clone())

@@ -20,7 +20,7 @@ LABELS = np.array([0, 0, 0, 1, 1, 2], dtype=np.int64)
 
 def make_training(losses: list[float], outputs: Tensor) -> Training:
     history = [replace(EPOCH, epoch=number, train_loss=loss) for number, loss in enumerate(losses, start=1)]
-    return Training(history, history[0], {}, outputs, 1.0)
+    return Training(history, history[0], {}, {1: outputs}, 1.0)
 
 
 def make_logits(classes: list[int]) -> Tensor:
