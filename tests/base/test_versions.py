@@ -1,6 +1,8 @@
 """The installed versions are those that the outputs depend on; every package stands in one of the files that pin it."""
 
+import platform
 import shutil
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from imports import PACKAGE, find_packages
 from unroll.base.errors import InputError
 from unroll.base.versions import COMPUTE, check_versions, read_pins
+from unroll.tools.lock import find_versions
 from workspaces import ROOT, Workspace
 
 # What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks or shows progress.
@@ -61,6 +64,10 @@ def test_every_package_that_stages_compute_with_is_pinned_for_them() -> None:
     assert set(read_pins(COMPUTE)) == names | WRITES_PICTURES
 
 
+@pytest.mark.skipif(
+    (sys.version_info[:2], platform.system()) != ((3, 11), "Linux"),
+    reason="the files were written by Python 3.11 on Linux",
+)
 def test_the_files_pin_all_that_is_needed_and_each_package_once(tmp_path: Path) -> None:
     """So `make lock` leaves them as they are, where what they say is installed."""
     names = ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt")
@@ -75,3 +82,22 @@ def test_the_files_pin_all_that_is_needed_and_each_package_once(tmp_path: Path) 
     running = read_pins(ROOT / "requirements.txt")
     assert {"mlflow", "dvc-s3", "vl-convert-python", "setuptools"} <= set(running)
     assert not {"pytest", "ruff", "moto", "selenium", "hypothesis"} & set(running)
+
+
+def test_a_build_for_a_device_pins_nothing_that_other_builds_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "a_network-2.0+cu130.dist-info"
+    info.mkdir()
+    needs = ("numpy", "nvidia-cublas==13.1", "cuda-bindings>=13; sys_platform == 'linux'", "triton", "x; extra == 'y'")
+    lines = [
+        "Metadata-Version: 2.1",
+        "Name: a-network",
+        "Version: 2.0+cu130",
+        *(f"Requires-Dist: {one}" for one in needs),
+    ]
+    (info / "METADATA").write_text("\n".join([*lines, ""]))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_versions(["a-network"]) == {"a-network": "2.0", "numpy": version("numpy")}
+    with pytest.raises(InputError, match="x is not installed"):
+        find_versions(["a-network[y]"])

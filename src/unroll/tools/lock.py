@@ -10,6 +10,8 @@ from packaging.utils import canonicalize_name
 from unroll.base.errors import InputError, end_in_one_line
 from unroll.base.versions import read_pins
 
+# What PyTorch's build for a device needs, in versions that it names itself; other builds and systems have none of it.
+DEVICE = ("cuda-", "nvidia-", "triton")
 REQUIREMENTS = [Path(name) for name in ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt")]
 
 
@@ -58,6 +60,8 @@ def write_pins(file: Path, head: list[str], pins: dict[str, str]) -> None:
 
 
 def _is_asked_for(required: Requirement, extras: set[str]) -> bool:
+    if required.name.startswith(DEVICE):
+        return False
     return required.marker is None or any(required.marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
