@@ -41,6 +41,7 @@ def test_nothing_is_said_of_a_training_that_went_well() -> None:
         ([1.0, 1.0, 1.0, 1.0], True),
         ([1.0, 1.0, 1.0], False),  # three epochs have only two steps between them
         ([1.0, 0.9, 0.5, 0.5, 0.5, 0.49], False),
+        ([1.0, 0.9, 0.5, 0.5, 0.5, 0.499], False),  # a fifth of a per cent of itself
         ([1.0, 0.1, 1e-3, 1e-3, 1e-3, 1e-3], False),  # all is learned
     ],
 )
@@ -55,6 +56,14 @@ def test_a_class_that_is_never_predicted() -> None:
     assert find_symptoms(training, LABELS, 3, []) == ["never predicted in validation: 2"]
     without = np.where(LABELS == 2, 0, LABELS)  # validation has no row of it: that it is not predicted is right
     assert find_symptoms(training, without, 3, NAMES) == []
+
+
+def test_steps_are_counted_like_rows() -> None:
+    """Logits are [rows, steps, classes], and the rows fewer than the classes."""
+    outputs, labels = make_logits([0, 0, 0, 0, 1, 1]).reshape(2, 3, 3), LABELS.reshape(2, 3)
+    assert find_symptoms(make_training([1.0, 0.5], outputs), labels, 3, NAMES) == [
+        "never predicted in validation: World"
+    ]
 
 
 def test_validation_below_the_most_frequent_class() -> None:
