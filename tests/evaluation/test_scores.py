@@ -80,7 +80,9 @@ def test_reliability_puts_every_row_into_one_bin() -> None:
     assert table["count"].tolist() == [1, 2, 1, 1]
     assert table["confidence"].tolist() == pytest.approx([0.6, 0.725, 0.8, 0.9])
     assert table["accuracy"].tolist() == [1, 0.5, 1, 0]
-    assert compute_reliability(np.array([0]), np.array([[1.0, 0.0]]), bins=10)["count"].tolist() == [1]
+    # The last bin holds what is certain, too.
+    certain = np.array([[1.0, 0.0], [0.95, 0.05], [0.85, 0.15]])
+    assert compute_reliability(np.array([0, 0, 0]), certain, bins=10)["count"].tolist() == [1, 2]
 
 
 def test_probabilities_that_are_frequencies_are_calibrated() -> None:

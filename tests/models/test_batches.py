@@ -68,6 +68,15 @@ def test_the_order_is_random_and_repeats_with_its_seed() -> None:
     assert lengths_of_batches != sorted(lengths_of_batches)  # not all short texts first
 
 
+def test_batches_come_in_random_order_only_if_asked_for() -> None:
+    tokens = make_tokens([3, 5] * 100)
+    orders = [
+        [batch.rows.tolist() for batch in iterate_batches(tokens, 8, CPU, random)]
+        for random in (None, None, np.random.default_rng(1))
+    ]
+    assert orders[0] == orders[1] != orders[2]
+
+
 def test_headlines_are_hardly_padded_and_long_texts_fill_batches_too() -> None:
     random = np.random.default_rng(0)
     headlines = random.integers(3, 15, size=2000)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from builders import make_config
 from unroll.models.cells import unroll_layers
-from unroll.models.encoder import CELLS
+from unroll.models.encoder import CELLS, RecurrentEncoder
 
 VARIANTS = list(itertools.product(CELLS, (1, 2), (False, True), (False, True)))
 
@@ -48,3 +49,14 @@ def test_dropout_stands_between_the_layers_in_training_only(cell: str) -> None:
     dropped, _ = unroll_layers(module.train(), features)
     assert not torch.allclose(whole, dropped)
     torch.testing.assert_close(whole, module.eval()(features)[0], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("unrolled", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_encoder_drops_between_layers_alone(layers: int, unrolled: bool) -> None:
+    torch.manual_seed(0)
+    encoder = RecurrentEncoder(5, make_config(layers=layers, dropout=0.5), unrolled)
+    features = torch.randn(3, 6, 5)
+    first, second = encoder(features)[0], encoder(features)[0]
+    assert torch.equal(first, second) == (layers == 1)
+    assert first.count_nonzero() == first.numel()  # what comes out is no longer dropped

@@ -204,8 +204,10 @@ def test_the_run_of_the_baseline(folder: Path) -> None:
     assert run.data.params["baseline.c"] == str(scores["c"])
     assert f"on csv: macro-F1 **{scores['macro_f1']:.4f}** on the test split" in run.data.tags["mlflow.note.content"]
     artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
-    for name in ("baseline.json", "baseline_per_class.json"):
-        assert (artifacts / "metrics" / name).read_bytes() == (Path("metrics") / name).read_bytes()
+    logged = {path.name: path.read_bytes() for path in (artifacts / "metrics").iterdir()}
+    assert logged == {
+        name: (Path("metrics") / name).read_bytes() for name in ("baseline.json", "baseline_per_class.json")
+    }
 
 
 def test_evaluated_again_the_same_run_has_it_and_elsewhere_one_is_restored(

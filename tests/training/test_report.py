@@ -40,6 +40,7 @@ def test_nothing_is_said_of_a_training_that_went_well() -> None:
         ([1.0, 1.0, 1.0, 1.0], True),
         ([1.0, 1.0, 1.0], False),  # three epochs have only two steps between them
         ([1.0, 0.9, 0.5, 0.5, 0.5, 0.49], False),
+        ([1.0, 0.9, 0.5, 0.5, 0.5, 0.499], False),  # a fifth of a per cent of itself
         ([1.0, 0.1, 1e-3, 1e-3, 1e-3, 1e-3], False),  # all is learned
     ],
 )
@@ -61,6 +62,14 @@ def test_of_many_classes_that_are_never_predicted_some_are_named() -> None:
     logits[:, 0] = 1
     found, *_ = find_symptoms(make_training([1.0, 0.5], logits), np.arange(500), 3, [])
     assert found == "never predicted in validation: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 489 more"
+
+
+def test_steps_are_counted_like_rows() -> None:
+    """Logits are [rows, steps, classes], and the rows fewer than the classes."""
+    outputs, labels = make_logits([0, 0, 0, 0, 1, 1]).reshape(2, 3, 3), LABELS.reshape(2, 3)
+    assert find_symptoms(make_training([1.0, 0.5], outputs), labels, 3, NAMES) == [
+        "never predicted in validation: World"
+    ]
 
 
 def test_validation_below_the_most_frequent_class() -> None:

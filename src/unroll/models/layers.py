@@ -33,7 +33,7 @@ class PartialEmbedding(nn.Module):
         rows, trained = self.rows[ids], len(self.weight)
         if self.training:
             return F.embedding(rows, self.weight, PADDING_ID)
-        known = F.embedding(rows.clamp(max=trained - 1), self.weight, PADDING_ID)
+        known = F.embedding(rows.clamp(max=trained - 1), self.weight)
         other = F.embedding((rows - trained).clamp(min=0), self.others)
         return torch.where((rows < trained)[..., None], known, other)
 

@@ -81,7 +81,7 @@ def check_classes(outputs: Tensor, targets: np.ndarray, class_names: list[str]) 
     outputs: logits, `[…, classes]`; targets: `[…]`, the numbers of the true classes.
     """
     predicted, true = outputs.argmax(dim=-1).numpy().ravel(), targets.ravel()
-    counts = np.bincount(true, minlength=outputs.shape[-1])
+    counts = np.bincount(true)
     never = [number for number in np.flatnonzero(counts) if number not in predicted]
     names = [class_names[number] if class_names else str(number) for number in never]
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
