@@ -54,4 +54,4 @@ def test_many_classes_pass_every_stage_in_bounded_memory_and_time(pristine: Work
         print(f"{stage}: {seconds:.0f} s of the processor, {size / 1e9:.2f} GB")
         assert code == 0, stage
         assert size < 2e9, stage
-        assert seconds < 180, stage  # a minute at most where neighbours leave the processor alone
+        assert seconds < 180, stage  # train takes 110 beside busy neighbours, all others a minute at most
