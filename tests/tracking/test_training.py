@@ -13,8 +13,8 @@ from unroll.sequences.arrays import NAMES, load_sequences
 from unroll.sequences.params import SequenceParams, read_sequence_params
 from unroll.stages import train_sequences
 from unroll.stages.sine import evaluate, generate
+from unroll.tracking import training as tracking
 from unroll.tracking.training import start_training_run
-from unroll.tracking.training import training as tracking
 from unroll.training.progress import Epoch, Training
 
 ROOT = Path(__file__).parents[2]
