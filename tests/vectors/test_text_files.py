@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from unroll.base.errors import InputError
-from unroll.vectors.text_files import FileVectors, fill_missing, iterate_vectors, read_word_vectors
+from unroll.vectors.lookup import FileVectors, fill_missing, read_word_vectors
+from unroll.vectors.text_files import iterate_vectors
 from workspaces import REAL_DATA
 
 TEXT = "the 0.5 -1\n, 1e-3 +2\nking .25 3.\n"

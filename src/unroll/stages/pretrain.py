@@ -13,7 +13,7 @@ from unroll.data.parquet import read_batches
 from unroll.params.texts import PretrainParams, TextParams, read_text_params
 from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 from unroll.text.vocabulary import encode_texts, list_tokens, load_tokenizer
-from unroll.vectors.text_files import fill_missing, read_word_vectors
+from unroll.vectors.lookup import fill_missing, read_word_vectors
 
 # The training split alone: text of validation and test rows must not be seen before they are scored.
 TRAIN, TOKENIZER = Path("data/splits/train.parquet"), Path("models/tokenizer.json")
