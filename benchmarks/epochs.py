@@ -10,7 +10,7 @@ from benchmarks import textbook
 from benchmarks.headlines import Headlines, split_ids, take_rows
 from benchmarks.measure import Check, Comparison, Section, alternate, at_least, time_processor
 from unroll.base.devices import make_repeatable
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import ArchitectureParams, TextTrainParams
 from unroll.text.tokens import Tokens
@@ -92,7 +92,7 @@ def time_our_epoch(config: ModelConfig, train: Tokens, val: Tokens, params: Text
     """Return the processor seconds of a new model's first epoch in the package's own loop."""
     make_repeatable(params.threads, torch.device("cpu"))
     torch.manual_seed(params.seed)
-    model = SequenceClassifier(config)
+    model = TextClassifier(config)
     return time_processor(lambda: train_model(model, Task(train, val, params)))
 
 

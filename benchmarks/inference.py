@@ -16,7 +16,7 @@ from benchmarks.measure import Comparison, Section, at_least, at_most, compare, 
 from unroll.base.files import write_json
 from unroll.inference.classifier import Classifier, load_classifier
 from unroll.inference.forward import predict_all
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import TEXT_PARTS, ModelConfig, write_checksums
 
 BATCH_ROWS = 1024
@@ -71,7 +71,7 @@ def load_untrained(headlines: Headlines, config: ModelConfig, folder: Path) -> C
     for name in ("cleaning.json", "labels.json", "tokenizer.json"):
         shutil.copy(headlines.folder / "models" / name, folder)
     write_json(folder / "config.json", config.model_dump())
-    save_file(SequenceClassifier(config).state_dict(), folder / "model.safetensors")
+    save_file(TextClassifier(config).state_dict(), folder / "model.safetensors")
     write_checksums(folder, TEXT_PARTS)
     return load_classifier(folder)
 

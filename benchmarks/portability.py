@@ -23,7 +23,7 @@ from benchmarks.headlines import ROOT
 from benchmarks.measure import alternate, time_processor
 from benchmarks.report import write_table
 from unroll.base.devices import make_repeatable
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import TextParams, read_text_params
 from unroll.text.tokens import Tokens
@@ -159,7 +159,7 @@ def train_all() -> Trained:
         sizes = {"embedding_size": 24, "hidden_size": 40} if layers == 1 else {"embedding_size": 23, "hidden_size": 37}
         changes = {"cell": cell, "bidirectional": bidirectional, "layers": layers, "pooling": pooling}
         torch.manual_seed(recipe.seed)
-        model = SequenceClassifier(make_config(params, **sizes, **changes))
+        model = TextClassifier(make_config(params, **sizes, **changes))
         training = train_model(model, Task(train, val, recipe))
         for name in sorted(training.weights):
             digest.update(training.weights[name].numpy().tobytes())
@@ -194,7 +194,7 @@ def time_cells() -> dict[str, float]:
     train, val = make_texts(TIMED_ROWS, 1), make_texts(ROWS, 2)
     seconds = {}
     for cell in ("rnn", "gru", "lstm"):
-        model = SequenceClassifier(make_config(params, cell=cell))
+        model = TextClassifier(make_config(params, cell=cell))
         train_model(model, Task(val, val, recipe))
         seconds[cell] = time_processor(lambda model=model: train_model(model, Task(train, val, recipe)))
     return seconds

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from unroll.cli.console import Format, print_table
 from unroll.models.batches import make_batch, plan_batches
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import ArchitectureParams, read_text_params
 from unroll.text.tokens import Tokens, load_tokens
@@ -45,7 +45,7 @@ def main() -> None:
 
 def time_steps(train: Tokens, presets: dict[str, ModelConfig], plan: list[np.ndarray]) -> dict[str, list[float]]:
     """Return how many seconds each preset's training steps take, one batch after the other for both in turn."""
-    models = {name: SequenceClassifier(config) for name, config in presets.items()}
+    models = {name: TextClassifier(config) for name, config in presets.items()}
     optimizers = {name: torch.optim.Adam(model.parameters(), fused=True) for name, model in models.items()}
     seconds: dict[str, list[float]] = {name: [] for name in presets}
     for rows in plan:

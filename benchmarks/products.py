@@ -10,7 +10,7 @@ from benchmarks.epochs import VALIDATION_ROWS, list_layers, make_comparable, nam
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, time_clock
 from unroll.base.devices import make_repeatable
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import GATES, ModelConfig
 from unroll.params.texts import TextTrainParams
 from unroll.text.tokens import Tokens
@@ -58,7 +58,7 @@ def measure_peak(rounds: int) -> float:
 def profile_products(config: ModelConfig, train: Tokens, val: Tokens, params: TextTrainParams) -> float:
     """Return the share of an epoch's time that its matrix products take themselves."""
     torch.manual_seed(params.seed)
-    model = SequenceClassifier(config)
+    model = TextClassifier(config)
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         seconds = time_clock(lambda: train_model(model, Task(train, val, params)))
     events = profiler.key_averages()

@@ -16,7 +16,7 @@ from benchmarks.measure import Section, at_most, time_children
 from unroll.base.devices import make_repeatable
 from unroll.base.files import load_array
 from unroll.evaluation.validation import compute_macro_f1
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.layers import limit_embedding
 from unroll.stages.preprocess import choose_cleaning
 from unroll.training.loop import Options, Task, train_model
@@ -88,7 +88,7 @@ def train_ours(headlines: Headlines, vectors: np.ndarray, goal: float) -> list[S
     params = headlines.params.train
     make_repeatable(params.threads, torch.device("cpu"))
     torch.manual_seed(params.seed)
-    model = SequenceClassifier(make_config(headlines))
+    model = TextClassifier(make_config(headlines))
     if len(vectors):
         model.start_from(vectors)
     model.embedding = limit_embedding(model.embedding, headlines.train.tokens.ids)

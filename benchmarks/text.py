@@ -13,7 +13,7 @@ from unroll.params.texts import TokenizeParams
 from unroll.stages.preprocess import choose_cleaning
 from unroll.text.clean import Cleaning, clean_text
 from unroll.text.clean_columns import clean_texts
-from unroll.text.encode_columns import ColumnEncoder, make_column_encoder
+from unroll.text.encode_columns import ColumnTokenizer, make_column_tokenizer
 from unroll.text.vocabulary import make_encoder, train_tokenizer
 
 TARGET = 8
@@ -98,9 +98,9 @@ def clean_ours(texts: list[str], cleaning: Cleaning) -> pa.StringArray:
     return clean_texts(pa.array(texts), cleaning)
 
 
-def learn_ours(cleaned: pa.StringArray, params: TokenizeParams) -> ColumnEncoder:
+def learn_ours(cleaned: pa.StringArray, params: TokenizeParams) -> ColumnTokenizer:
     """Learn the vocabulary with the package."""
-    return make_column_encoder(train_tokenizer([cleaned.to_pylist()], params))
+    return make_column_tokenizer(train_tokenizer([cleaned.to_pylist()], params))
 
 
 def clean_textbook(texts: list[str], stop_words: textbook.Pattern) -> list[str]:

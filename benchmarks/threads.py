@@ -11,7 +11,7 @@ from benchmarks.epochs import VALIDATION_ROWS, make_comparable, make_config, war
 from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, alternate, at_least
 from unroll.base.devices import make_repeatable
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import TextTrainParams
 from unroll.text.tokens import Tokens
@@ -56,7 +56,7 @@ def train_once(config: ModelConfig, train: Tokens, val: Tokens, params: TextTrai
     """Return the examples per second of a new model's first epoch."""
     make_repeatable(threads, torch.device("cpu"))
     torch.manual_seed(params.seed)
-    return train_model(SequenceClassifier(config), Task(train, val, params)).history[0].examples_per_second
+    return train_model(TextClassifier(config), Task(train, val, params)).history[0].examples_per_second
 
 
 def describe_threads(figures: ThreadFigures) -> Section:

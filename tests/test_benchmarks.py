@@ -12,7 +12,7 @@ from benchmarks.measure import Comparison, Section, add, at_least, at_most
 from benchmarks.report import write_report
 
 from builders import make_config
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.params.texts import read_text_params
 from unroll.stages.preprocess import choose_cleaning
 from unroll.text.clean import clean_text
@@ -42,7 +42,7 @@ def test_the_textbooks_ids_are_the_packages(stop_words: str) -> None:
 def test_the_textbooks_mathematics_is_the_packages(cell: str, bidirectional: bool) -> None:
     """With the same weights; but for a backward direction on padded batches, which reads padding first."""
     config = make_config(cell=cell, bidirectional=bidirectional, pooling="last")
-    ours = SequenceClassifier(config).eval()
+    ours = TextClassifier(config).eval()
     texts = [[5, 3, 8], [9, 4, 2, 7, 6], [3]]
     ids, lengths, _ = textbook.pad_batch([(text, 0) for text in texts])
     for packed in (True, False):

@@ -17,7 +17,7 @@ from builders import make_config
 from unroll.base.errors import InputError
 from unroll.base.files import write_json
 from unroll.inference.classifier import load_classifier
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import TEXT_PARTS, write_checksums
 from unroll.params.texts import TokenizeParams
 from unroll.text.clean import Cleaning, clean_text
@@ -32,7 +32,7 @@ def models(tmp_path: Path) -> Path:
     tokenizer = train_tokenizer([["shares fall", "team wins cup", "don't panic"]], params)
     config = make_config(cell="lstm", pooling="attention", vocabulary_size=tokenizer.get_vocab_size())
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    save_file(SequenceClassifier(config).state_dict(), tmp_path / "model.safetensors")
+    save_file(TextClassifier(config).state_dict(), tmp_path / "model.safetensors")
     write_json(tmp_path / "config.json", config.model_dump())
     write_json(tmp_path / "labels.json", ["Business", "Sports"])
     cleaning = {"lowercase": True, "brackets": "keep", "numbers": "keep", "punctuation": "drop", "stemming": "none"}

@@ -12,7 +12,7 @@ from builders import make_config
 from unroll.inference import forward, packing
 from unroll.inference.forward import compute_logits, predict_all, predict_one
 from unroll.inference.network import Network, build_network
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.predict import compute_outputs as compute_with_torch
 from unroll.models.predict import compute_probabilities
 from unroll.text.tokens import Tokens
@@ -22,11 +22,11 @@ VARIANTS = list(itertools.product(CELLS, (False, True), POOLINGS, (1, 2)))
 LENGTHS = [5, 1, 9, 5, 2, 33, 9, 5, 3, 8]
 
 
-def make_models(**changes: object) -> tuple[SequenceClassifier, Network]:
+def make_models(**changes: object) -> tuple[TextClassifier, Network]:
     """Return the same random weights twice: for PyTorch and for NumPy."""
     torch.manual_seed(0)
     config = make_config(classes=4, **changes)
-    model = SequenceClassifier(config)
+    model = TextClassifier(config)
     with torch.no_grad():
         model.embedding.weight.mul_(10)  # larger differences between texts make a sharper test
     return model, build_network({name: weight.numpy() for name, weight in model.state_dict().items()}, config)

@@ -18,7 +18,7 @@ from unroll.base.errors import InputError
 from unroll.base.files import write_json
 from unroll.cli.main import main
 from unroll.inference.neighbors import find_neighbors, load_model_vectors, rank_words, suggest_words
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import write_checksums
 from unroll.params.texts import TokenizeParams
 from unroll.text.vocabulary import train_tokenizer
@@ -36,7 +36,7 @@ def models(tmp_path: Path) -> Path:
     texts = [" ".join([word] * (9 - place)) for place, word in enumerate(ANGLES)]
     tokenizer = train_tokenizer([texts], params)
     config = make_config(vocabulary_size=tokenizer.get_vocab_size())
-    weights = SequenceClassifier(config).state_dict()
+    weights = TextClassifier(config).state_dict()
     weights["embedding.weight"].zero_()[:2, 0] = 1
     for word, angle in ANGLES.items():
         if angle is not None:

@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from builders import make_config
 from unroll.models.batches import make_batch
-from unroll.models.classifier import EMBEDDING_STD, SequenceClassifier
+from unroll.models.classifier import EMBEDDING_STD, TextClassifier
 from unroll.models.predict import compute_outputs, count_parameters
 from unroll.text.tokens import PADDING_ID, Tokens
 
@@ -17,13 +17,11 @@ CELLS, POOLINGS = ("rnn", "gru", "lstm"), ("last", "max", "mean", "attention")
 VARIANTS = list(itertools.product(CELLS, (False, True), POOLINGS, (1, 2)))
 
 
-def make_model(
-    cell: str = "gru", bidirectional: bool = True, pooling: str = "max", layers: int = 1
-) -> SequenceClassifier:
+def make_model(cell: str = "gru", bidirectional: bool = True, pooling: str = "max", layers: int = 1) -> TextClassifier:
     torch.manual_seed(0)
     changes = {"cell": cell, "bidirectional": bidirectional, "pooling": pooling, "layers": layers}
     config = make_config(**changes, embedding_dropout=0.5, dropout=0.5, classes=4)
-    model = SequenceClassifier(config)
+    model = TextClassifier(config)
     with torch.no_grad():
         model.embedding.weight.mul_(10)  # larger differences between texts make a sharper test
     return model.eval()
@@ -34,7 +32,7 @@ def make_tokens(lengths: list[int]) -> Tokens:
     return Tokens.from_lists([random.integers(2, 50, size=length).tolist() for length in lengths], [0] * len(lengths))
 
 
-def run_rows(model: SequenceClassifier, tokens: Tokens, rows: list[int]) -> torch.Tensor:
+def run_rows(model: TextClassifier, tokens: Tokens, rows: list[int]) -> torch.Tensor:
     batch = make_batch(tokens, np.array(rows))
     with torch.inference_mode():
         return model(batch.inputs, batch.lengths)
@@ -135,7 +133,7 @@ def test_embeddings_start_from_vectors_where_there_are_any() -> None:
 
 def test_a_head_of_one_logit_is_binary_cross_entropy() -> None:
     torch.manual_seed(0)
-    model = SequenceClassifier(make_config(head="logit")).eval()
+    model = TextClassifier(make_config(head="logit")).eval()
     ids, labels = torch.randint(2, 50, (6, 5)), torch.tensor([0, 1, 1, 0, 1, 0])
     logits = model(ids)
     assert model.head.out_features == 1 and logits.shape == (6, 2)
@@ -147,7 +145,7 @@ def test_a_head_of_one_logit_is_binary_cross_entropy() -> None:
 def test_embeddings_start_small_and_padding_at_zero() -> None:
     changes = {"cell": "rnn", "bidirectional": False, "pooling": "last"}
     config = make_config(**changes, embedding_size=100, hidden_size=4, vocabulary_size=5000)
-    model = SequenceClassifier(config)
+    model = TextClassifier(config)
     assert model.embedding.weight[1:].std().item() == pytest.approx(EMBEDDING_STD, rel=0.02)
     assert not model.embedding.weight[PADDING_ID].any()
     # embedding + input, hidden and two bias vectors of the RNN + head

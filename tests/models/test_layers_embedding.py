@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from builders import make_config, make_params, make_tokens
-from unroll.models.classifier import SequenceClassifier, drop_words
+from unroll.models.classifier import TextClassifier, drop_words
 from unroll.models.layers import PartialEmbedding, join_embedding, limit_embedding
 from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 from unroll.training.loop import Options, Task, train_model
@@ -15,9 +15,9 @@ WORDS = 40  # those of make_tokens
 VOCABULARY = 100  # the rest are words that only pretraining has met
 
 
-def make_model() -> SequenceClassifier:
+def make_model() -> TextClassifier:
     torch.manual_seed(0)
-    return SequenceClassifier(make_config(hidden_size=16, vocabulary_size=VOCABULARY))
+    return TextClassifier(make_config(hidden_size=16, vocabulary_size=VOCABULARY))
 
 
 def train(limited: bool, frozen_epochs: float = 0, **changes: object) -> Training:

@@ -8,8 +8,8 @@ import torch
 
 from unroll.base.errors import InputError
 from unroll.models.predict import compute_outputs, resume_outputs
-from unroll.params.common import check_params, read_yaml
-from unroll.sequences.arrays import NAMES, Sequences
+from unroll.params.common import SPLIT_NAMES, check_params, read_yaml
+from unroll.sequences.arrays import Sequences
 from unroll.sequences.model import SequenceModel, free_run
 from unroll.sequences.params import SCHEMAS, SequenceParams, read_sequence_params
 from unroll.sequences.waves import draw_phases, make_waves
@@ -141,7 +141,7 @@ def test_waves_of_unseen_phases_run_free(cell: str, epochs: int) -> None:
     model = SequenceModel(configure(params, train))
     model.load_state_dict(train_model(model, Task(train, val, recipe, Regression())).weights)
     run = free_run(model.eval(), torch.from_numpy(test.features), data.steps).numpy()
-    phases = draw_phases(20, [data.seed, NAMES.index("test")])
+    phases = draw_phases(20, [data.seed, SPLIT_NAMES.index("test")])
     truth = make_waves(phases, 2 * data.steps, data)[:, data.steps :]
     errors = np.sqrt(((run - truth) ** 2).mean(axis=(1, 2)))
     assert len(errors) == 20 and errors.mean() <= 0.05

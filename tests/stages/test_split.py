@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unroll.base.errors import InputError
+from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import SplitParams
-from unroll.stages.split import NAMES, assign_by_text, assign_splits, place_texts, withhold_contexts
+from unroll.stages.split import assign_by_text, assign_splits, place_texts, withhold_contexts
 
 SHARES = SplitParams(method="random", train=0.7, val=0.15, test=0.15, seed=1)
 PLACES = [0.9057385498922612, 0.240657890705386, 0.11980770872965396]
@@ -41,16 +42,16 @@ def test_the_seed_decides() -> None:
 
 def test_rows_are_shuffled() -> None:
     splits = assign(["a"] * 50 + ["b"] * 50)
-    test_rows = np.flatnonzero(splits == NAMES.index("test"))
+    test_rows = np.flatnonzero(splits == SPLIT_NAMES.index("test"))
     assert np.ptp(test_rows[test_rows < 50]) > 20
 
 
 def test_an_official_test_split_is_kept() -> None:
     is_test = [False, True] * 50
     splits = assign(["a", "a", "b", "b"] * 25, is_test)
-    assert ((splits == NAMES.index("test")) == np.array(is_test)).all()
-    assert (splits == NAMES.index("train")).sum() == 42  # two classes of 25, each 25 × 0.7 / 0.85 = 20.6
-    assert (splits == NAMES.index("val")).sum() == 8
+    assert ((splits == SPLIT_NAMES.index("test")) == np.array(is_test)).all()
+    assert (splits == SPLIT_NAMES.index("train")).sum() == 42  # two classes of 25, each 25 × 0.7 / 0.85 = 20.6
+    assert (splits == SPLIT_NAMES.index("val")).sum() == 8
 
 
 @pytest.mark.parametrize(
@@ -90,8 +91,8 @@ def test_an_official_test_split_is_kept_when_the_others_are_hashed() -> None:
     texts = [f"text {number}" for number in range(20_000)]
     is_test = [False, False, True, True] * 5_000
     splits = assign_hashed(texts, ["a", "b"] * 10_000, is_test)
-    assert ((splits == NAMES.index("test")) == np.array(is_test)).all()
-    np.testing.assert_allclose((splits == NAMES.index("train")).sum() / 10_000, 0.7 / 0.85, atol=0.016)
+    assert ((splits == SPLIT_NAMES.index("test")) == np.array(is_test)).all()
+    np.testing.assert_allclose((splits == SPLIT_NAMES.index("train")).sum() / 10_000, 0.7 / 0.85, atol=0.016)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,6 @@ def test_a_class_that_hashing_leaves_without_a_row(is_test: list[bool] | None, f
 def test_contexts_that_validation_or_test_hold_are_withheld_from_training(rows: list[tuple[int, int, int]]) -> None:
     contexts, texts, splits = np.array(rows, dtype=np.uint64).T
     withheld = withhold_contexts(contexts, texts, splits)
-    held_out = {number for context, text, split in rows if NAMES[split] != "train" for number in (context, text)}
+    held_out = {number for context, text, split in rows if SPLIT_NAMES[split] != "train" for number in (context, text)}
     for (context, _, split), is_withheld in zip(rows, withheld, strict=True):
-        assert is_withheld == (NAMES[split] != "train" or context in held_out)
+        assert is_withheld == (SPLIT_NAMES[split] != "train" or context in held_out)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from unroll.params.texts import TokenizeParams
 from unroll.stages import tokenize
 from unroll.text.coverage import Coverage, describe_cut, describe_unknown
-from unroll.text.encode_columns import make_column_encoder
+from unroll.text.encode_columns import make_column_tokenizer
 from unroll.text.vocabulary import train_tokenizer
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
@@ -30,7 +30,7 @@ def test_shares_are_those_of_texts_counted_one_by_one(
     texts: list[str], more: list[str], max_tokens: int, level: str
 ) -> None:
     params = TokenizeParams(level=level, vocabulary_size=100, min_count=1, max_tokens=max_tokens)
-    encoder = make_column_encoder(train_tokenizer([["known word"]], params))
+    encoder = make_column_tokenizer(train_tokenizer([["known word"]], params))
     coverage = Coverage()
     for batch in (texts, more):
         ids, _, cut = encoder.encode(pa.array(batch, pa.string()))

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from unroll.params.texts import TokenizeParams
 from unroll.text.clean import Cleaning
 from unroll.text.clean_columns import clean_texts
-from unroll.text.encode_columns import make_column_encoder
+from unroll.text.encode_columns import make_column_tokenizer
 from unroll.text.vocabulary import encode_texts, load_tokenizer, train_tokenizer
 
 CLEANING = Cleaning(
@@ -30,7 +30,7 @@ def make_tokenizer(texts: list[str], **changes: object) -> Tokenizer:
 
 def assert_same(tokenizer: Tokenizer, texts: pa.StringArray) -> None:
     expected = encode_texts(tokenizer, texts.to_pylist())
-    ids, offsets, cut = make_column_encoder(tokenizer).encode(texts)
+    ids, offsets, cut = make_column_tokenizer(tokenizer).encode(texts)
     longer = Tokenizer.from_str(tokenizer.to_str())
     longer.no_truncation()
     lengths = [len(text) for text in encode_texts(longer, texts.to_pylist())]
@@ -50,7 +50,7 @@ def test_a_column_is_encoded_as_its_texts_are(texts: list[str], level: str, max_
 
 def test_unknown_words_empty_texts_and_long_ones() -> None:
     tokenizer = make_tokenizer(TEXTS, max_tokens=3)
-    ids, offsets, cut = make_column_encoder(tokenizer).encode(pa.array(["", "bonds rise", "", "in in in in", ""]))
+    ids, offsets, cut = make_column_tokenizer(tokenizer).encode(pa.array(["", "bonds rise", "", "in in in in", ""]))
     assert cut.tolist() == [False, False, False, True, False]
     assert ids.tolist() == [1, 4, 3, 3, 3]
     assert offsets.tolist() == [0, 0, 2, 2, 5, 5]

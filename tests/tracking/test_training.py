@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
-from unroll.sequences.arrays import NAMES, load_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import load_sequences
 from unroll.sequences.params import SequenceParams, read_sequence_params
 from unroll.stages import train_sequences
 from unroll.stages.sine import evaluate, generate
@@ -44,7 +45,7 @@ def list_runs(client: MlflowClient) -> list[Run]:
 
 
 def start() -> tuple[SequenceParams, dict]:
-    return read_sequence_params(), {name: load_sequences(Path("data/sequences"), name) for name in NAMES}
+    return read_sequence_params(), {name: load_sequences(Path("data/sequences"), name) for name in SPLIT_NAMES}
 
 
 def test_a_model_that_is_not_registered_is_a_folder_of_its_run(client: MlflowClient) -> None:

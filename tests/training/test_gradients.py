@@ -7,7 +7,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from builders import make_config
 from unroll.models.batches import make_batch
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.text.tokens import Tokens
 from unroll.training.gradients import clip_gradients, measure_gradients
 from unroll.training.objectives import Classification
@@ -15,9 +15,9 @@ from unroll.training.objectives import Classification
 LENGTHS = [6, 3, 9, 1]
 
 
-def make_model(**changes: object) -> SequenceClassifier:
+def make_model(**changes: object) -> TextClassifier:
     torch.manual_seed(0)
-    return SequenceClassifier(make_config(**changes))
+    return TextClassifier(make_config(**changes))
 
 
 def make_texts(lengths: list[int]) -> Tokens:

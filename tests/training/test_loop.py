@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from builders import make_config, make_params, make_tokens
 from unroll.base.devices import check_precision, choose_device, make_repeatable
 from unroll.base.errors import InputError
-from unroll.models.classifier import SequenceClassifier, drop_words
+from unroll.models.classifier import TextClassifier, drop_words
 from unroll.models.predict import compute_outputs
 from unroll.text.tokens import UNKNOWN_ID, Tokens
 from unroll.training.loop import Options, Task, train_model
@@ -18,9 +18,9 @@ from unroll.training.objectives import Classification, weigh_classes
 from unroll.training.progress import Epoch, Training
 
 
-def make_model(cell: str = "gru", seed: int = 0) -> SequenceClassifier:
+def make_model(cell: str = "gru", seed: int = 0) -> TextClassifier:
     torch.manual_seed(seed)
-    return SequenceClassifier(make_config(cell=cell, hidden_size=16, vocabulary_size=40))
+    return TextClassifier(make_config(cell=cell, hidden_size=16, vocabulary_size=40))
 
 
 def compute_loss(weights: dict[str, torch.Tensor], tokens: Tokens) -> float:

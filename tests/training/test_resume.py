@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from builders import make_config
-from unroll.models.classifier import SequenceClassifier, drop_words
+from unroll.models.classifier import TextClassifier, drop_words
 from unroll.models.layers import limit_embedding
 from unroll.params.texts import TextParams, read_text_params
 from unroll.text.tokens import Tokens
@@ -53,7 +53,7 @@ def train(folder: Path, recipe: dict[str, Any], stop_at: int | None = None) -> t
         **{name: value for name, value in recipe.items() if name in type(read_params().train).model_fields}
     )
     torch.manual_seed(params.train.seed)
-    model = SequenceClassifier(config)
+    model = TextClassifier(config)
     steps, seen = iter(range(10**6)), []
 
     def augment(ids: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ def test_an_earlier_file_serves_where_the_latest_is_damaged(tmp_path: Path, caps
 
 def identify(params: TextParams, rows: int = 30, label: int = 0, seed: int = 1) -> str:
     torch.manual_seed(seed)
-    model = SequenceClassifier(make_config())
+    model = TextClassifier(make_config())
     examples = make_tokens(rows, 1)
     examples.labels[0] = label
     return identify_training(params, model, examples, make_tokens(10, 2))

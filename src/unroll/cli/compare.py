@@ -10,8 +10,8 @@ from unroll.cli.console import Format, print_table
 from unroll.results.collect import Result, Results
 from unroll.results.comparison import (
     OVER_BASELINE,
+    ComparisonRow,
     Difference,
-    Row,
     Summary,
     choose_baselines,
     choose_reference,
@@ -89,7 +89,7 @@ UNKNOWN = "–"
 DIGITS = {"parameters": 0, "seconds": 0}  # after the point; four for every other metric
 
 
-def tabulate_means(rows: list[Row], by: list[str], metrics: list[str]) -> tuple[list[str], list[list[str]]]:
+def tabulate_means(rows: list[ComparisonRow], by: list[str], metrics: list[str]) -> tuple[list[str], list[list[str]]]:
     """Return columns and cells: how many runs and seeds, and the mean ± standard deviation of each metric."""
     columns = [*by, "runs", "seeds", *metrics]
     cells = [
@@ -99,7 +99,9 @@ def tabulate_means(rows: list[Row], by: list[str], metrics: list[str]) -> tuple[
     return columns, cells
 
 
-def tabulate_differences(rows: list[Row], by: list[str], metrics: list[str]) -> tuple[list[str], list[list[str]]]:
+def tabulate_differences(
+    rows: list[ComparisonRow], by: list[str], metrics: list[str]
+) -> tuple[list[str], list[list[str]]]:
     """Return columns and cells: how many pairs, and the mean difference of each metric with its interval."""
     cells = [
         [*row.values, str(row.pairs), *(_format_difference(name, row.differences[name]) for name in metrics)]
@@ -109,7 +111,7 @@ def tabulate_differences(rows: list[Row], by: list[str], metrics: list[str]) -> 
     return [*by, "pairs", *metrics], cells
 
 
-def tabulate_over_baseline(rows: list[Row], by: list[str]) -> tuple[list[str], list[list[str]]]:
+def tabulate_over_baseline(rows: list[ComparisonRow], by: list[str]) -> tuple[list[str], list[list[str]]]:
     """Return columns and cells: how many runs were compared with their baseline, and their mean difference to it.
 
     The interval's ends are the means of the ends of the runs' own intervals, which tell how far a difference may be
@@ -123,7 +125,7 @@ def tabulate_over_baseline(rows: list[Row], by: list[str]) -> tuple[list[str], l
     return [*by, "runs", "test/macro_f1"], cells
 
 
-def tabulate_figures(rows: list[Row], by: list[str]) -> tuple[list[str], list[list[str]]]:
+def tabulate_figures(rows: list[ComparisonRow], by: list[str]) -> tuple[list[str], list[list[str]]]:
     """Return columns and cells with every figure in a cell of its own, for programs."""
     metrics = list(rows[0].summaries)
     parts = ("mean", "sd", "difference", "low", "high")
@@ -131,7 +133,7 @@ def tabulate_figures(rows: list[Row], by: list[str]) -> tuple[list[str], list[li
     return columns, [[*row.values, *map(str, (row.runs, row.seeds, row.pairs)), *_list_figures(row)] for row in rows]
 
 
-def _list_figures(row: Row) -> Iterable[str]:
+def _list_figures(row: ComparisonRow) -> Iterable[str]:
     for name, summary in row.summaries.items():
         difference = row.differences.get(name, Difference(*[math.nan] * 3))
         for value in (summary.mean, summary.sd, difference.mean, difference.low, difference.high):

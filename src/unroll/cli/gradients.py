@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from unroll.base.errors import InputError
 from unroll.models.batches import make_batch
-from unroll.models.classifier import SequenceClassifier
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import ArchitectureParams, TextParams
 from unroll.text.tokens import Tokens
@@ -39,7 +39,7 @@ def measure_reach(tokens: Tokens, config: ModelConfig, cell: str, gain: float, f
     """
     torch.manual_seed(seed)
     changes = {"cell": cell, "bidirectional": False, "layers": 1, "pooling": "last"}
-    model = SequenceClassifier(config.model_copy(update=changes)).eval()
+    model = TextClassifier(config.model_copy(update=changes)).eval()
     with torch.no_grad():
         layer = model.encoder.layers
         layer.weight_hh_l0.mul_(gain)

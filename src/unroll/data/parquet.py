@@ -17,7 +17,7 @@ from unroll.base.files import replace_when_done
 BATCH_ROWS = 20_000
 
 
-def read_batches(path: Path, *columns: str) -> Iterator[pa.RecordBatch]:
+def read_record_batches(path: Path, *columns: str) -> Iterator[pa.RecordBatch]:
     """Yield these columns of a table, or all of them, some thousand rows at a time."""
     # Arrow's buffer in advance would in the end hold the whole file.
     with pq.ParquetFile(path, pre_buffer=False) as file:
@@ -35,7 +35,7 @@ def copy_rows(source: Path, target: Path, chosen: np.ndarray, emptied: dict[str,
         replace_when_done(target) as temporary,
         pq.ParquetWriter(temporary, pq.read_schema(source)) as writer,
     ):
-        for batch in read_batches(source):
+        for batch in read_record_batches(source):
             rows = slice(first, first + len(batch))
             for column, where in (emptied or {}).items():
                 texts = pc.if_else(pa.array(where[rows]), "", batch[column])

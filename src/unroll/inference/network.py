@@ -61,7 +61,7 @@ class Network:
 
 
 def build_network(weights: dict[str, np.ndarray], config: ModelConfig) -> Network:
-    """Arrange the weights of a SequenceClassifier, given by the names of its state dictionary."""
+    """Arrange the weights of a TextClassifier, given by the names of its state dictionary."""
     head, bias = weights["head.weight"], weights["head.bias"]
     if config.head == "logit":  # that of the second class; the first one's is 0
         head, bias = np.concatenate([np.zeros_like(head), head]), np.concatenate([np.zeros_like(bias), bias])

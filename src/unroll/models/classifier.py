@@ -14,7 +14,7 @@ from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 EMBEDDING_STD = 0.1  # PyTorch's N(0, 1) costs more than three points of accuracy on headlines
 
 
-class SequenceClassifier(nn.Module):
+class TextClassifier(nn.Module):
     """Token ids to one logit for each class."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -60,7 +60,7 @@ def drop_words(ids: Tensor, probability: float) -> Tensor:
     return ids.masked_fill(torch.rand(ids.shape, device=ids.device) < probability, UNKNOWN_ID)
 
 
-def load_model(path: Path, config: ModelConfig) -> SequenceClassifier:
+def load_model(path: Path, config: ModelConfig) -> TextClassifier:
     """Read models/model.safetensors, for evaluation.
 
     Raises:
@@ -68,6 +68,6 @@ def load_model(path: Path, config: ModelConfig) -> SequenceClassifier:
     """
     # First the weights, so that the configuration promises no more than the file has.
     weights = {name: torch.from_numpy(weight) for name, weight in load_weights(path, config).items()}
-    model = SequenceClassifier(config)  # on PyTorch's meta device, random weights would cost a second of imports
+    model = TextClassifier(config)  # on PyTorch's meta device, random weights would cost a second of imports
     model.load_state_dict(weights, assign=True)
     return model.eval()

@@ -55,7 +55,7 @@ def load_labels(path: Path) -> list[str]:
 
 
 def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:
-    """Read models/model.safetensors: the state dictionary of a SequenceClassifier, float32.
+    """Read models/model.safetensors: the state dictionary of a TextClassifier, float32.
 
     Raises:
         InputError: the file is missing or damaged, or its weights are not of a model of this configuration.
@@ -78,7 +78,7 @@ def list_suffixes(config: ModelConfig, layer: int) -> list[str]:
 
 
 def list_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Return the name and shape of each weight of a SequenceClassifier."""
+    """Return the name and shape of each weight of a TextClassifier."""
     rows, features = GATES[config.cell] * config.hidden_size, config.embedding_size
     output = config.hidden_size * (2 if config.bidirectional else 1)
     shapes = {

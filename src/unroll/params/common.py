@@ -17,9 +17,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 # An empty text in YAML means the same as null: nothing is set.
-Optional = Annotated[str | None, AfterValidator(lambda value: value or None)]
+OptionalText = Annotated[str | None, AfterValidator(lambda value: value or None)]
 Sha256 = Annotated[str | None, Field(pattern=r"^([0-9a-fA-F]{64})?$"), AfterValidator(lambda value: value or None)]
 
+SPLIT_NAMES = ("train", "val", "test")
 LIMIT_BYTES = 100_000  # of a parameter file, of which a second is needed for some ten thousand
 
 
@@ -126,6 +127,12 @@ def read_yaml(path: Path) -> Any:
         raise InputError(
             f"{path} is not valid YAML: a value is not what its form or tag says ({_locate(error)})"
         ) from None
+
+
+def find_dataset(values: Any) -> Any:
+    """Return `data.dataset` of a parameter file, which tells the pipeline; None if there is none."""
+    data = values.get("data") if isinstance(values, dict) else None
+    return data.get("dataset") if isinstance(data, dict) else None
 
 
 def check_params(values: Any, schema: type[M], path: Path) -> M:

@@ -10,7 +10,7 @@ from unroll.params.common import (
     Count,
     Dropout,
     EncoderParams,
-    Optional,
+    OptionalText,
     PipelineParams,
     Section,
     Seed,
@@ -34,7 +34,7 @@ class DataParams(SourceParams):
     test_sha256: Sha256
     text_column: Annotated[str, Field(min_length=1)]
     label_column: Annotated[str, Field(min_length=1)]
-    context_column: Optional
+    context_column: OptionalText
 
     @model_validator(mode="after")
     def _check_sources(self) -> "DataParams":

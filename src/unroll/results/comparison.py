@@ -38,7 +38,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """The results that share the values of the parameters by which is compared."""
 
     values: tuple[str, ...]
@@ -119,7 +119,9 @@ def list_values(results: list[Result], name: str) -> list[str]:
     return sorted({result.params.get(name, NOT_SET) for result in results}, key=_order)
 
 
-def compare_results(results: list[Result], by: list[str], metrics: list[str], reference: tuple[str, ...]) -> list[Row]:
+def compare_results(
+    results: list[Result], by: list[str], metrics: list[str], reference: tuple[str, ...]
+) -> list[ComparisonRow]:
     """Return a row for each combination of values that the parameters `by` have, in their order.
 
     reference: the values of the results that the others are compared with. Two results are a pair if they have the
@@ -145,7 +147,7 @@ def compare_results(results: list[Result], by: list[str], metrics: list[str], re
     return rows
 
 
-def summarize_baselines(baselines: list[Result], by: list[str], metrics: list[str]) -> list[Row]:
+def summarize_baselines(baselines: list[Result], by: list[str], metrics: list[str]) -> list[ComparisonRow]:
     """Return a row for the baselines, or one for each of their data and of the values that they have of `by`."""
     data = [name for name in find_varying(baselines, by) if name.startswith("data.")]
 
@@ -159,8 +161,8 @@ def summarize_baselines(baselines: list[Result], by: list[str], metrics: list[st
     return [_summarize_group(values, groups[values], metrics) for values in sorted(groups)]
 
 
-def _summarize_group(values: tuple[str, ...], group: list[Result], metrics: list[str]) -> Row:
-    return Row(
+def _summarize_group(values: tuple[str, ...], group: list[Result], metrics: list[str]) -> ComparisonRow:
+    return ComparisonRow(
         values,
         runs=len(group),
         seeds=len({tuple(result.params.get(seed) for seed in SEEDS) for result in group}),

@@ -16,7 +16,7 @@ MISMATCH = "mismatch"
 
 
 @dataclass(frozen=True)
-class Row:
+class OverviewRow:
     """A line of `unroll runs`. What one of the two does not know is NaN or empty."""
 
     kind: str  # branch, experiment, baseline, or "run" for what only MLflow knows
@@ -29,7 +29,7 @@ class Row:
     differences: tuple[str, ...] = ()
 
 
-def list_rows(store: Store, records: list[Record], metric: str) -> list[Row]:
+def list_rows(store: Store, records: list[Record], metric: str) -> list[OverviewRow]:
     """Return a row for each record, in their order, and one for each run that belongs to none of them.
 
     metric: which is shown, by its name in MLflow; all are compared.
@@ -54,20 +54,20 @@ def find_run(record: Record, runs: "list[MlflowRun]") -> "MlflowRun | None":
     return choose_run(scored, *wanted) or choose_run(same_model, *wanted)
 
 
-def _pair(record: Record, runs: "list[MlflowRun]", metric: str) -> Row:
+def _pair(record: Record, runs: "list[MlflowRun]", metric: str) -> OverviewRow:
     cell = record.params.get("model.cell", "")
     git = record.metrics.get(metric, math.nan)
     run = find_run(record, runs)
     if not run:
         state = "no run" if record.md5s[MODEL_MD5] else "no model"
-        return Row(record.kind, record.name, cell, git, math.nan, state, "")
+        return OverviewRow(record.kind, record.name, cell, git, math.nan, state, "")
     differences = tuple(_compare(record.metrics, run.data.metrics))
     state = MISMATCH if differences else run.info.status.lower()
     mlflow = run.data.metrics.get(metric, math.nan)
-    return Row(record.kind, record.name, cell, git, mlflow, state, run.info.run_id, differences)
+    return OverviewRow(record.kind, record.name, cell, git, mlflow, state, run.info.run_id, differences)
 
 
-def _pair_baseline(run: "MlflowRun", records: list[Record], metric: str) -> Row:
+def _pair_baseline(run: "MlflowRun", records: list[Record], metric: str) -> OverviewRow:
     of_git = (record.baseline for record in records if find_baseline([run], record.params, record.md5s))
     row, git = _describe_run(run, metric), next(filter(None, of_git), {})
     differences = tuple(_compare(git, run.data.metrics))
@@ -84,7 +84,7 @@ def _compare(git: dict[str, float], mlflow: dict[str, float]) -> list[str]:
     ]
 
 
-def _describe_run(run: "MlflowRun", metric: str) -> Row:
+def _describe_run(run: "MlflowRun", metric: str) -> OverviewRow:
     value = run.data.metrics.get(metric, math.nan)
     cell, name = run.data.params.get("model.cell", ""), run.info.run_name or ""
-    return Row("run", name, cell, math.nan, value, run.info.status.lower(), run.info.run_id)
+    return OverviewRow("run", name, cell, math.nan, value, run.info.status.lower(), run.info.run_id)

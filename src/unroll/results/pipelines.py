@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from unroll.params.common import PipelineParams, check_params, read_yaml
+from unroll.params.common import PipelineParams, check_params, find_dataset, read_yaml
 from unroll.params.texts import TextParams
 from unroll.sequences.params import SCHEMAS
 
@@ -20,6 +20,5 @@ def read_pipeline_params(path: Path = Path("params.yaml")) -> PipelineParams:
 
 def choose_schema(values: Any) -> type[PipelineParams]:
     """Return what the parameters are checked by: `data.dataset` tells the pipeline."""
-    data = values.get("data") if isinstance(values, dict) else None
-    dataset = data.get("dataset") if isinstance(data, dict) else None
+    dataset = find_dataset(values)
     return SCHEMAS.get(dataset, TextParams) if isinstance(dataset, str) else TextParams

@@ -1,13 +1,13 @@
 """What Git knows of results: the commit of each branch and DVC experiment, with its parameters, metrics and hashes."""
 
 import json
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML, YAMLError
 
+from unroll.base.git import ask_git
 from unroll.params.common import flatten_params
 from unroll.results.pipelines import choose_schema
 from unroll.tracking.baseline import BASELINE_LINKS
@@ -35,7 +35,7 @@ class Record:
 
 def list_records() -> list[Record]:
     """Return a record for each branch, and for each DVC experiment of any commit but those of other pipelines."""
-    refs = _git("for-each-ref", "--format=%(refname)", "refs/heads", EXPERIMENT_REFS).splitlines()
+    refs = ask_git("for-each-ref", "--format=%(refname)", "refs/heads", EXPERIMENT_REFS).splitlines()
     kept = [ref for ref in refs if not ref.startswith(OTHER_REFS) and not _is_elsewhere(ref)]
     return [read_record(ref) for ref in sorted(kept, key=lambda ref: (ref.startswith(EXPERIMENT_REFS), ref))]
 
@@ -56,7 +56,7 @@ def read_record(ref: str) -> Record:
         baseline=name_baseline(linear, linear_per_class) if has_baseline else {},
         md5s={tag: outputs.get(path, "") for tag, path in (LINKS | BASELINE_LINKS).items()},
         data_md5=outputs.get("data/raw", ""),
-        committed_at=int(_git("log", "-1", "--format=%ct", ref)),
+        committed_at=int(ask_git("log", "-1", "--format=%ct", ref)),
     )
 
 
@@ -80,27 +80,22 @@ def _is_elsewhere(ref: str) -> bool:
     """Whether a DVC experiment was run in another folder: it has changed the parameters or results there, not here."""
     if not ref.startswith(EXPERIMENT_REFS):
         return False
-    baseline, here = "".join(ref.split("/")[2:4]), _git("rev-parse", "--show-prefix").strip()
+    baseline, here = "".join(ref.split("/")[2:4]), ask_git("rev-parse", "--show-prefix").strip()
     files = ("params.yaml", "dvc.lock")
     anywhere = [f":(top,glob)**/{file}" for file in files]
-    changed = _git("diff", "--name-only", baseline, ref, "--", *anywhere).splitlines()
+    changed = ask_git("diff", "--name-only", baseline, ref, "--", *anywhere).splitlines()
     return bool(changed) and not {f"{here}{file}" for file in files} & set(changed)
 
 
 def _read_yaml(ref: str, path: str) -> dict[str, Any]:
     try:
-        return YAML(typ="safe", pure=True).load(_git("show", f"{ref}:./{path}")) or {}
+        return YAML(typ="safe", pure=True).load(ask_git("show", f"{ref}:./{path}")) or {}
     except YAMLError:
         return {}
 
 
 def _read_json(ref: str, path: str) -> dict[str, Any]:
     try:
-        return json.loads(_git("show", f"{ref}:./{path}") or "{}")
+        return json.loads(ask_git("show", f"{ref}:./{path}") or "{}")
     except ValueError:
         return {}
-
-
-def _git(*arguments: str) -> str:
-    """Return what Git prints; nothing, if it fails: the file is not in that commit."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout

@@ -10,8 +10,6 @@ import numpy as np
 from unroll.base.errors import InputError
 from unroll.base.files import load_array, save_array
 
-NAMES = ("train", "val", "test")
-
 
 @dataclass(frozen=True)
 class Sequences:

@@ -16,6 +16,7 @@ from unroll.params.common import (
     SourceParams,
     TrainParams,
     check_params,
+    find_dataset,
     read_yaml,
 )
 
@@ -172,8 +173,7 @@ def read_sequence_params(path: Path = Path("params.yaml")) -> SequenceParams:
         InputError: the file is missing, is not YAML, or holds a wrong, unknown or missing parameter.
     """
     values = read_yaml(path)
-    data = values.get("data") if isinstance(values, dict) else None
-    dataset = data.get("dataset") if isinstance(data, dict) else None
+    dataset = find_dataset(values)
     if not isinstance(dataset, str) or dataset not in SCHEMAS:
         raise InputError(f"{path}: data.dataset = {dataset!r}: expected one of {', '.join(SCHEMAS)}")
     return check_params(values, SCHEMAS[dataset], path)

@@ -11,6 +11,7 @@ from unroll.base.files import write_json, write_table
 from unroll.base.process import run_stage
 from unroll.evaluation.baseline import fit_baseline
 from unroll.evaluation.scores import compute_class_scores, compute_scores
+from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import read_text_params
 
 SPLITS, METRICS = Path("data/splits"), Path("metrics")
@@ -18,9 +19,7 @@ SPLITS, METRICS = Path("data/splits"), Path("metrics")
 
 def main() -> None:
     params = read_text_params()
-    rows = {
-        name: pq.read_table(SPLITS / f"{name}.parquet", columns=["text", "label"]) for name in ("train", "val", "test")
-    }
+    rows = {name: pq.read_table(SPLITS / f"{name}.parquet", columns=["text", "label"]) for name in SPLIT_NAMES}
     names = sorted(set(rows["train"]["label"].to_pylist()))
     texts = {name: table["text"].to_pylist() for name, table in rows.items()}
     numbers = {name: number for number, name in enumerate(names)}

@@ -23,6 +23,7 @@ from unroll.evaluation.scores import (
 from unroll.models.classifier import load_model
 from unroll.models.files import TEXT_PARTS, check_parts, load_config, load_labels
 from unroll.models.predict import compute_probabilities
+from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import read_text_params
 from unroll.text.tokens import load_tokens
 from unroll.tracking.baseline import log_baseline
@@ -40,7 +41,7 @@ def main() -> None:
     device = choose_device(params.train.device, params.train.portable)
     make_repeatable(params.train.threads, device, params.train.portable)
     names = load_labels(MODELS / "labels.json")
-    splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
+    splits = {name: load_tokens(TOKENS, name) for name in SPLIT_NAMES}
     labels = splits["test"].labels
     config = load_config(MODELS / "config.json")
     model = load_model(MODELS / "model.safetensors", config).to(device)

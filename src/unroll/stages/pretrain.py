@@ -9,7 +9,7 @@ from unroll.base.files import find_root, open_scratch, save_array, write_json
 from unroll.base.portable import fix_dispatch
 from unroll.base.process import run_stage
 from unroll.data.download import fetch_cached
-from unroll.data.parquet import read_batches
+from unroll.data.parquet import read_record_batches
 from unroll.params.texts import PretrainParams, TextParams, read_text_params
 from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 from unroll.text.vocabulary import encode_texts, list_tokens, load_tokenizer
@@ -74,7 +74,7 @@ def write_corpus(tokenizer: Tokenizer, corpus: Path) -> int:
     """Write the token ids of each row, its text and then its context, as a line; return how many they are."""
     words = 0
     with corpus.open("w", encoding="ascii") as file:
-        for batch in read_batches(TRAIN, "text", "context"):
+        for batch in read_record_batches(TRAIN, "text", "context"):
             for text, context in zip(*(encode_texts(tokenizer, column.to_pylist()) for column in batch), strict=True):
                 words += len(text) + len(context)
                 file.write(" ".join(map(str, text + context)) + "\n")

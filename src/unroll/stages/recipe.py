@@ -24,7 +24,7 @@ from unroll.training.loop import Options, Task, train_model
 from unroll.training.objectives import Objective
 from unroll.training.progress import Epoch, Training
 from unroll.training.report import describe_training, find_symptoms, save_weights, summarize, write_history
-from unroll.training.resume import FOLDER, Checkpoints, identify_training
+from unroll.training.resume import TRAININGS, Checkpoints, identify_training
 
 if TYPE_CHECKING:
     from unroll.tracking.training import TrainingRun
@@ -77,7 +77,7 @@ def prepare(params: TrainParams) -> torch.device:
 def train_and_write(params: PipelineParams, splits: dict[str, Examples], model: nn.Module, job: Job) -> Training:
     """Train a model and write what a training leaves in models/ and metrics/; splits: train, val and test."""
     task = Task(splits["train"], splits["val"], params.train, job.objective, job.options)
-    checkpoints = Checkpoints(find_root() / FOLDER, identify_training(params, model, task.train, task.val))
+    checkpoints = Checkpoints(find_root() / TRAININGS, identify_training(params, model, task.train, task.val))
     with track(params, splits) as run:
         training = train_model(model, task, run.log_epoch, checkpoints)
         save_weights(job.export(training.weights), MODELS / "model.safetensors")

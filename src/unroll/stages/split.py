@@ -12,26 +12,26 @@ import pyarrow.parquet as pq
 
 from unroll.base.errors import InputError
 from unroll.base.process import run_stage
-from unroll.data.parquet import copy_rows, read_batches
+from unroll.data.parquet import copy_rows, read_record_batches
+from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import SplitParams, read_text_params
 
 CLEAN = Path("data/clean/rows.parquet")
 SPLITS = Path("data/splits")
-NAMES = ("train", "val", "test")
 
 
 def main() -> None:
     params = read_text_params().split
     labels, class_names, is_test = read_labels()
     if params.method == "hash":
-        texts = chain.from_iterable(batch["text"].to_pylist() for batch in read_batches(CLEAN, "text"))
+        texts = chain.from_iterable(batch["text"].to_pylist() for batch in read_record_batches(CLEAN, "text"))
         splits = assign_by_text(place_texts(texts, params.seed), labels, class_names, is_test, params)
     else:
         splits = assign_splits(labels, class_names, is_test, params)
     withheld = withhold_contexts(hash_column(CLEAN, "context"), hash_column(CLEAN, "text"), splits)
-    for number, name in enumerate(NAMES):
+    for number, name in enumerate(SPLIT_NAMES):
         copy_rows(CLEAN, SPLITS / f"{name}.parquet", splits == number, {"context": withheld})
-    sizes = ", ".join(f"{name} {(splits == number).sum():,}" for number, name in enumerate(NAMES))
+    sizes = ", ".join(f"{name} {(splits == number).sum():,}" for number, name in enumerate(SPLIT_NAMES))
     print(f"split: {sizes}{' (official test split kept)' if is_test.any() else ''}")
 
 
@@ -48,7 +48,7 @@ def read_labels() -> tuple[np.ndarray, list[str], np.ndarray]:
 
 
 def assign_splits(labels: np.ndarray, class_names: list[str], is_test: np.ndarray, params: SplitParams) -> np.ndarray:
-    """Return the number of each row's split in `NAMES`; [rows], int8.
+    """Return the number of each row's split in `SPLIT_NAMES`; [rows], int8.
 
     Each class is shuffled and cut by itself; `labels` ([rows], integers) are numbers of the sorted `class_names`. So
     a class's share in every split is exact to one row, and a class of three rows has one in each, which scikit-learn's
@@ -58,7 +58,7 @@ def assign_splits(labels: np.ndarray, class_names: list[str], is_test: np.ndarra
     Raises:
         InputError: a class has too few rows to stand in every split.
     """
-    splits = np.full(len(labels), NAMES.index("test"), dtype=np.int8)
+    splits = np.full(len(labels), SPLIT_NAMES.index("test"), dtype=np.int8)
     shares = choose_shares(is_test, params)
     rows_to_split = np.flatnonzero(~is_test)
     by_class = rows_to_split[np.argsort(labels[rows_to_split], kind="stable")]
@@ -79,7 +79,7 @@ def assign_splits(labels: np.ndarray, class_names: list[str], is_test: np.ndarra
 def assign_by_text(
     places: np.ndarray, labels: np.ndarray, class_names: list[str], is_test: np.ndarray, params: SplitParams
 ) -> np.ndarray:
-    """Return the number of each row's split in `NAMES`, by its text's place alone; [rows], int8.
+    """Return the number of each row's split in `SPLIT_NAMES`, by its text's place alone; [rows], int8.
 
     So other rows, their order and their classes move no row to another split, and shares hold in expectation only.
     places: [rows] float64, see `place_texts`; the rest: as in `assign_splits`.
@@ -90,8 +90,8 @@ def assign_by_text(
     shares = choose_shares(is_test, params)
     ends = np.cumsum(shares) / sum(shares)
     splits = np.searchsorted(ends[:-1], places, side="right").astype(np.int8)
-    splits[is_test] = NAMES.index("test")
-    for split, name in enumerate(NAMES[: len(shares)]):
+    splits[is_test] = SPLIT_NAMES.index("test")
+    for split, name in enumerate(SPLIT_NAMES[: len(shares)]):
         counts = np.bincount(labels[splits == split], minlength=len(class_names))
         if counts.min() == 0:
             number = counts.argmin()
@@ -120,7 +120,7 @@ def choose_shares(is_test: np.ndarray, params: SplitParams) -> list[float]:
 
 def hash_column(path: Path, column: str) -> np.ndarray:
     """Return a 64-bit hash of each text of a column, [rows] uint64; equal texts have equal hashes, on any machine."""
-    texts = (batch[column].to_numpy(zero_copy_only=False) for batch in read_batches(path, column))
+    texts = (batch[column].to_numpy(zero_copy_only=False) for batch in read_record_batches(path, column))
     return np.concatenate([pd.util.hash_array(batch, categorize=False) for batch in texts])
 
 
@@ -128,9 +128,9 @@ def withhold_contexts(contexts: np.ndarray, texts: np.ndarray, splits: np.ndarra
     """Return which contexts must not be learned from, [rows] bool: nothing of validation and test may be seen before.
 
     Those are the contexts of rows of validation and test, and of training rows the contexts that also stand there.
-    contexts, texts: [rows] uint64, their hashes; splits: [rows], numbers in `NAMES`.
+    contexts, texts: [rows] uint64, their hashes; splits: [rows], numbers in `SPLIT_NAMES`.
     """
-    held_out = splits != NAMES.index("train")
+    held_out = splits != SPLIT_NAMES.index("train")
     return held_out | np.isin(contexts, np.concatenate([contexts[held_out], texts[held_out]]))
 
 

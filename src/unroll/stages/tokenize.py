@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from unroll.base.files import replace_when_done, write_json
 from unroll.base.process import run_stage
-from unroll.data.parquet import read_batches
+from unroll.data.parquet import read_record_batches
+from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import read_text_params
 from unroll.text.coverage import Coverage, describe_cut, describe_unknown
-from unroll.text.encode_columns import ColumnEncoder, make_column_encoder
+from unroll.text.encode_columns import ColumnTokenizer, make_column_tokenizer
 from unroll.text.tokens import Tokens, save_tokens
 from unroll.text.vocabulary import train_tokenizer
 
@@ -28,13 +29,13 @@ def main() -> None:
     # Everything that is learned here is learned from the training split alone. Words of the contexts get vectors by
     # pretraining; without it, there would be nothing to know of them.
     columns = ["text"] if params.pretrain.method == "none" else ["text", "context"]
-    texts = (column.to_pylist() for batch in read_batches(train, *columns) for column in batch.columns)
+    texts = (column.to_pylist() for batch in read_record_batches(train, *columns) for column in batch.columns)
     tokenizer = train_tokenizer(texts, params.tokenize)
-    names = (batch["label"].unique().to_pylist() for batch in read_batches(train, "label"))
+    names = (batch["label"].unique().to_pylist() for batch in read_record_batches(train, "label"))
     class_names = sorted(set(chain.from_iterable(names)))
-    encoder = make_column_encoder(tokenizer)
+    encoder = make_column_tokenizer(tokenizer)
     shares = {}
-    for split in ("train", "val", "test"):
+    for split in SPLIT_NAMES:
         coverage = Coverage()
         save_tokens(encode_split(SPLITS / f"{split}.parquet", encoder, class_names, coverage), TOKENS, split)
         shares[split] = coverage.summarize()
@@ -49,10 +50,12 @@ def main() -> None:
     print(f"tokenize: {tokenizer.get_vocab_size():,} {params.tokenize.level} tokens in the vocabulary")
 
 
-def encode_split(path: Path, encoder: ColumnEncoder, class_names: list[str], coverage: Coverage) -> Iterator[Tokens]:
+def encode_split(path: Path, encoder: ColumnTokenizer, class_names: list[str], coverage: Coverage) -> Iterator[Tokens]:
     """Yield the texts and labels of each batch as numbers; count in `coverage` what is cut or unknown."""
     names = pa.array(class_names)
-    for batch in tqdm(read_batches(path, "text", "label"), f"tokenize {path.stem}", unit=" batches", disable=None):
+    for batch in tqdm(
+        read_record_batches(path, "text", "label"), f"tokenize {path.stem}", unit=" batches", disable=None
+    ):
         ids, offsets, cut = encoder.encode(batch["text"])
         coverage.count(ids, cut)
         yield Tokens(ids, offsets, pc.index_in(batch["label"], names).to_numpy().astype(np.int64))

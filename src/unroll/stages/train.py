@@ -6,9 +6,10 @@ from pathlib import Path
 from unroll.base.errors import InputError
 from unroll.base.files import load_array, read_json
 from unroll.base.process import run_stage
-from unroll.models.classifier import SequenceClassifier, drop_words
+from unroll.models.classifier import TextClassifier, drop_words
 from unroll.models.files import TEXT_PARTS, ModelConfig, load_labels
 from unroll.models.layers import join_embedding, limit_embedding
+from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import ArchitectureParams, TextParams, read_text_params
 from unroll.stages.recipe import Job, prepare, train_and_write
 from unroll.text.coverage import describe_unknown
@@ -24,7 +25,7 @@ MODELS, METRICS = Path("models"), Path("metrics")
 def main() -> None:
     params = read_text_params()
     device = prepare(params.train)
-    splits = {name: load_tokens(TOKENS, name) for name in ("train", "val", "test")}
+    splits = {name: load_tokens(TOKENS, name) for name in SPLIT_NAMES}
     train = splits["train"]
     class_names = load_labels(MODELS / "labels.json")
     check_head(params.model.head, len(class_names))
@@ -33,7 +34,7 @@ def main() -> None:
         vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
         classes=len(class_names),
     )
-    model = SequenceClassifier(config)
+    model = TextClassifier(config)
     vectors = load_array(VECTORS, "vectors")
     if len(vectors):
         model.start_from(vectors)

@@ -6,7 +6,8 @@ import numpy as np
 
 from unroll.base.process import run_stage
 from unroll.models.files import SEQUENCE_PARTS
-from unroll.sequences.arrays import NAMES, Sequences, load_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import Sequences, load_sequences
 from unroll.sequences.model import SequenceConfig, SequenceModel
 from unroll.sequences.params import SequenceParams, read_sequence_params
 from unroll.stages.recipe import Job, prepare, train_and_write
@@ -24,7 +25,7 @@ def main() -> None:
 def train_sequences(params: SequenceParams, keep_outputs: bool = False) -> Training:
     """Train, and write what a training leaves; return it too, with the outputs of every epoch if they are kept."""
     device = prepare(params.train)
-    splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
+    splits = {name: load_sequences(SEQUENCES, name) for name in SPLIT_NAMES}
     config = configure(params, splits["train"])
     job = Job(
         config=config,

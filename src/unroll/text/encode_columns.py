@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, pre_tokenizers
 
 from unroll.text.tokens import UNKNOWN_ID, flatten_ids
-from unroll.text.vocabulary import encode_texts
+from unroll.text.vocabulary import encode_texts, list_tokens, splits_into_words
 
 
 @dataclass(frozen=True)
-class ColumnEncoder:
+class ColumnTokenizer:
     """A tokenizer made ready for columns.
 
     tokenizer: leaves one token more than the `longest` texts may have, so that it can be told which are cut; words: its
@@ -46,15 +46,12 @@ class ColumnEncoder:
         return ids.to_numpy(), offsets, cut.to_numpy(zero_copy_only=False)
 
 
-def make_column_encoder(tokenizer: Tokenizer) -> ColumnEncoder:
+def make_column_tokenizer(tokenizer: Tokenizer) -> ColumnTokenizer:
     """List the tokenizer's words once, for columns to be encoded."""
     longest = tokenizer.truncation["max_length"]
-    by_word = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.WhitespaceSplit)
-    if isinstance(tokenizer.model, models.WordLevel) and by_word:
-        vocabulary = tokenizer.get_vocab()
-        words = pa.array(sorted(vocabulary, key=vocabulary.__getitem__))
-        return ColumnEncoder(tokenizer, longest, words, by_character=False)
+    if splits_into_words(tokenizer):
+        return ColumnTokenizer(tokenizer, longest, pa.array(list_tokens(tokenizer)), by_character=False)
     by_character = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Split)
     longer = Tokenizer.from_str(tokenizer.to_str())
     longer.enable_truncation(longest + 1)
-    return ColumnEncoder(longer, longest, None, by_character)
+    return ColumnTokenizer(longer, longest, None, by_character)

@@ -64,6 +64,12 @@ def load_tokenizer(path: Path) -> Tokenizer:
     return tokenizer
 
 
+def splits_into_words(tokenizer: Tokenizer) -> bool:
+    """Whether tokens are whole words, which need no tokenizer to be looked up."""
+    by_space = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.WhitespaceSplit)
+    return by_space and isinstance(tokenizer.model, models.WordLevel)
+
+
 def list_tokens(tokenizer: Tokenizer) -> list[str]:
     """Return the tokens in the order of their ids."""
     vocabulary = tokenizer.get_vocab()
@@ -75,10 +81,7 @@ def make_encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
 
     Where tokens are words, a dictionary does what the tokenizer does, in a sixth of the time.
     """
-    whole_words = isinstance(tokenizer.model, models.WordLevel) and isinstance(
-        tokenizer.pre_tokenizer, pre_tokenizers.WhitespaceSplit
-    )
-    if not whole_words:
+    if not splits_into_words(tokenizer):
         return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
     vocabulary, longest = tokenizer.get_vocab(), tokenizer.truncation["max_length"]
     return lambda text: [vocabulary.get(word, UNKNOWN_ID) for word in text.split()[:longest]]

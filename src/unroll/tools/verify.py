@@ -17,6 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from unroll.base.errors import InputError, end_in_one_line
+from unroll.base.git import ask_git
 
 CIRCUMSTANCES = {
     "one": {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"},
@@ -38,7 +39,7 @@ def main() -> None:
 
 def find_pipelines() -> list[Path]:
     """Return the folders, from the repository's root, that Git tracks a dvc.yaml in."""
-    listed = _ask_git("ls-files", "dvc.yaml", "*/dvc.yaml").splitlines()
+    listed = ask_git("ls-files", "dvc.yaml", "*/dvc.yaml", check=True).splitlines()
     return [Path(name).parent for name in listed]
 
 
@@ -65,12 +66,12 @@ def verify(folders: list[Path], temporary: Path) -> None:
 
 def copy_repository(target: Path) -> Path:
     """Copy the files that Git tracks, as they are now in the working directory, and make it a repository."""
-    root = Path(_ask_git("rev-parse", "--show-toplevel").strip())
-    for name in _ask_git("-C", str(root), "ls-files", "-z").split("\0"):
+    root = Path(ask_git("rev-parse", "--show-toplevel", check=True).strip())
+    for name in ask_git("-C", str(root), "ls-files", "-z", check=True).split("\0"):
         if name and (root / name).exists():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, target / name, follow_symlinks=False)
-    _ask_git("-C", str(target), "init", "--quiet")
+    ask_git("-C", str(target), "init", "--quiet", check=True)
     return target
 
 
@@ -116,10 +117,6 @@ def describe_difference(first: dict[tuple[str, str], str], second: dict[tuple[st
 def _read_yaml(content: bytes) -> dict[str, Any]:
     """Return the stages of a dvc.yaml or dvc.lock."""
     return YAML(typ="safe", pure=True).load(content)["stages"]
-
-
-def _ask_git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 import getpass
 import os
 import platform
-import subprocess
 from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from unroll.base.git import ask_git
 from unroll.tracking.store import PROCESS, describe_process
 
 EXPERIMENTS = "dvc.experiments"  # names of the DVC experiments that this run stands for
@@ -47,21 +47,12 @@ def describe_experiment() -> dict[str, str]:
 
 
 def _describe_commit() -> dict[str, str]:
-    commit = _ask_git("rev-parse", "HEAD")
+    commit = ask_git("rev-parse", "HEAD").strip()
     if not commit:
         return {}
-    changed = [line[3:] for line in _ask_git("status", "--porcelain", "--", ":/", *RESULTS).splitlines()]
+    changed = [line[3:] for line in ask_git("status", "--porcelain", "--", ":/", *RESULTS).splitlines()]
     tags = {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
     return tags | ({"git.changed": ", ".join(changed)[:5000]} if changed else {})
-
-
-def _ask_git(*arguments: str) -> str:
-    # Without the lock that `git status` takes to note what it saw, and that would stop a person's `git commit`.
-    command = ["git", "--no-optional-locks", *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""  # not a Git checkout: nothing to say about it
 
 
 def _find_user() -> str:

@@ -23,7 +23,7 @@ from unroll.params.common import PipelineParams
 from unroll.training.gradients import Gradients
 from unroll.training.progress import Epoch, Progress
 
-FOLDER = Path(".dvc/tmp/trainings")
+TRAININGS = Path(".dvc/tmp/trainings")
 KEPT = 10  # files of trainings that nobody has gone on with: older ones are removed
 
 

@@ -10,7 +10,8 @@ from unroll.base.files import read_json, write_json, write_table
 from unroll.base.process import run_stage
 from unroll.evaluation.plots import draw_learning_curves
 from unroll.models.predict import compute_outputs
-from unroll.sequences.arrays import NAMES, load_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import load_sequences
 from unroll.sequences.model import load_sequence_model
 from unroll.sequences.params import read_sequence_params
 from unroll.tracking.evaluation import log_scores
@@ -23,7 +24,7 @@ def main() -> None:
     make_repeatable(params.train.threads, torch.device("cpu"), params.train.portable)
     model, _ = load_sequence_model(MODELS)
     letters = read_json(MODELS / "labels.json")
-    splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
+    splits = {name: load_sequences(SEQUENCES, name) for name in SPLIT_NAMES}
     probabilities = torch.softmax(compute_outputs(model, splits["test"], 1)[0], dim=1)
     answer = "".join(letters[number] for number in probabilities.argmax(dim=1))
     history = pd.read_csv(METRICS / "plots" / "history.csv")

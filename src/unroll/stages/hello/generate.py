@@ -6,7 +6,8 @@ import numpy as np
 
 from unroll.base.files import write_json
 from unroll.base.process import run_stage
-from unroll.sequences.arrays import NAMES, Sequences, save_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import Sequences, save_sequences
 from unroll.sequences.params import read_sequence_params
 
 SEQUENCES, MODELS = Path("data/sequences"), Path("models")
@@ -15,7 +16,7 @@ SEQUENCES, MODELS = Path("data/sequences"), Path("models")
 def main() -> None:
     data = read_sequence_params().data
     letters = sorted(set(data.input + data.target))
-    for name in NAMES:  # there is one pair of words to learn: by heart
+    for name in SPLIT_NAMES:  # there is one pair of words to learn: by heart
         save_sequences(spell(data.input, data.target, letters), SEQUENCES, name)
     write_json(MODELS / "labels.json", letters)
     print(f"generate: {data.input} → {data.target}, {len(letters)} letters")

@@ -17,7 +17,8 @@ from unroll.evaluation.scores import (
     tabulate_predictions,
 )
 from unroll.models.predict import compute_probabilities
-from unroll.sequences.arrays import NAMES, load_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import load_sequences
 from unroll.sequences.model import load_sequence_model
 from unroll.sequences.params import read_sequence_params
 from unroll.sequences.plots import draw_confused, save_figure
@@ -36,7 +37,7 @@ def main() -> None:
     make_repeatable(params.train.threads, device, params.train.portable)
     names = read_json(MODELS / "labels.json")
     model, config = load_sequence_model(MODELS)
-    splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
+    splits = {name: load_sequences(SEQUENCES, name) for name in SPLIT_NAMES}
     test = splits["test"]
     labels = np.array(test.targets)
     probabilities = compute_probabilities(model.to(device), test, BATCH_ROWS, config.temperature)

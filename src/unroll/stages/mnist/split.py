@@ -8,7 +8,8 @@ from sklearn.model_selection import train_test_split
 from unroll.base.errors import InputError
 from unroll.base.files import write_json
 from unroll.base.process import run_stage
-from unroll.sequences.arrays import NAMES, Sequences, save_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import Sequences, save_sequences
 from unroll.sequences.mnist import LEVELS, read_idx
 from unroll.sequences.params import PictureData, read_sequence_params
 
@@ -22,7 +23,7 @@ def main() -> None:
     else:
         rest, test = divide(read_part("all", ""), data.test, data.seed)
     train, val = divide(rest, data.val, data.seed)
-    for name, (pictures, labels) in zip(NAMES, (train, val, test), strict=True):
+    for name, (pictures, labels) in zip(SPLIT_NAMES, (train, val, test), strict=True):
         save_sequences(Sequences(scale(pictures, data), labels.astype(np.int64)), SEQUENCES, name)
     write_json(MODELS / "labels.json", [str(digit) for digit in range(10)])
     print(f"split: train {len(train[1]):,}, val {len(val[1]):,}, test {len(test[1]):,}")

@@ -10,7 +10,8 @@ from unroll.base.devices import make_repeatable
 from unroll.base.files import write_json
 from unroll.base.process import run_stage
 from unroll.models.predict import compute_outputs, resume_outputs
-from unroll.sequences.arrays import NAMES, Sequences, load_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import Sequences, load_sequences
 from unroll.sequences.model import load_sequence_model
 from unroll.sequences.params import read_sequence_params
 from unroll.sequences.plots import draw_fits, save_figure
@@ -23,7 +24,7 @@ def main() -> None:
     params = read_sequence_params()
     make_repeatable(params.train.threads, torch.device("cpu"), params.train.portable)
     model, _ = load_sequence_model(MODELS)
-    splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
+    splits = {name: load_sequences(SEQUENCES, name) for name in SPLIT_NAMES}
     test = splits["test"]
     if params.carry_state:  # it is read from the start, so that the first test window has a state to go on from
         whole = Sequences(

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from unroll.base.process import run_stage
-from unroll.sequences.arrays import NAMES, Sequences, save_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import Sequences, save_sequences
 from unroll.sequences.params import Sin2CosData, read_sequence_params
 
 SEQUENCES = Path("data/sequences")
@@ -16,7 +17,7 @@ def main() -> None:
     counts = [data.train_windows, data.val_windows, data.test_windows]
     windows = make_windows(sum(counts), data)
     ends = np.cumsum(counts)
-    for name, start, end in zip(NAMES, ends - counts, ends, strict=True):
+    for name, start, end in zip(SPLIT_NAMES, ends - counts, ends, strict=True):
         save_sequences(Sequences(windows.features[start:end], windows.targets[start:end]), SEQUENCES, name)
     print(f"generate: {sum(counts)} windows of {data.steps} steps, each half a period")
 

@@ -9,7 +9,8 @@ from unroll.base.devices import make_repeatable
 from unroll.base.files import write_json
 from unroll.base.process import run_stage
 from unroll.models.predict import compute_outputs
-from unroll.sequences.arrays import NAMES, load_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import load_sequences
 from unroll.sequences.model import free_run, load_sequence_model
 from unroll.sequences.params import read_sequence_params
 from unroll.sequences.plots import draw_forecast, save_figure
@@ -25,9 +26,9 @@ def main() -> None:
     data = params.data
     make_repeatable(params.train.threads, torch.device("cpu"), params.train.portable)
     model, _ = load_sequence_model(MODELS)
-    splits = {name: load_sequences(SEQUENCES, name) for name in NAMES}
+    splits = {name: load_sequences(SEQUENCES, name) for name in SPLIT_NAMES}
     test = splits["test"]
-    phases = draw_phases(data.unseen_phases, [data.seed, NAMES.index("test")])
+    phases = draw_phases(data.unseen_phases, [data.seed, SPLIT_NAMES.index("test")])
     truth = make_waves(phases, 2 * data.steps, data)[:, 1:]  # what comes one step after each input, without noise
     horizon = truth[:, data.steps - 1 :]  # the free run begins with the forecast from the last input
     forecast = compute_outputs(model, test, params.train.batch_size).numpy()

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from unroll.base.process import run_stage
-from unroll.sequences.arrays import NAMES, Sequences, save_sequences
+from unroll.params.common import SPLIT_NAMES
+from unroll.sequences.arrays import Sequences, save_sequences
 from unroll.sequences.params import SineData, read_sequence_params
 from unroll.sequences.waves import draw_phases, make_waves, observe
 
@@ -13,14 +14,14 @@ SEQUENCES = Path("data/sequences")
 def main() -> None:
     data = read_sequence_params().data
     counts = {"train": data.series, "val": max(data.series // 5, 1), "test": data.unseen_phases}
-    for name in NAMES:
+    for name in SPLIT_NAMES:
         save_sequences(make_series(name, counts[name], data), SEQUENCES, name)
     print(f"generate: {', '.join(f'{name} {count}' for name, count in counts.items())} waves of {data.steps} steps")
 
 
 def make_series(split: str, count: int, data: SineData) -> Sequences:
     """Return waves as they are observed, `[count, steps, 1]`, and as targets what comes one step later."""
-    number = NAMES.index(split)
+    number = SPLIT_NAMES.index(split)
     waves = make_waves(draw_phases(count, [data.seed, number]), data.steps + 1, data)
     observed = observe(waves, data.noise, [data.seed, number, 1])
     return Sequences(observed[:, :-1], observed[:, 1:])

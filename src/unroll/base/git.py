@@ -1,0 +1,19 @@
+"""What Git knows: the one place that asks it."""
+
+import subprocess
+
+
+def ask_git(*arguments: str, check: bool = False) -> str:
+    """Return what Git prints; nothing if it fails, unless `check` lets that be an error.
+
+    It asks without the lock that `git status` takes to note what it saw, which would stop a person's `git commit`.
+
+    Raises:
+        subprocess.CalledProcessError: Git fails, with `check`.
+    """
+    command = ["git", "--no-optional-locks", *arguments]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=check)
+    except OSError:  # there is no Git
+        return ""
+    return "" if result.returncode else result.stdout
