@@ -1,4 +1,4 @@
-"""The README's commands exist and run, in its order."""
+"""The commands of the README, and of the page on experiments after it, exist and run in their order."""
 
 import os
 import re
@@ -17,12 +17,16 @@ def find_commands(document: str) -> list[str]:
     return [line.split(" #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-COMMANDS = find_commands(README)
+COMMANDS = find_commands(README) + find_commands((ROOT / "docs" / "experiments.md").read_text())
 
 
 def test_the_commands_are_those_this_test_knows_how_to_run() -> None:
     assert len(COMMANDS) > 12
     assert {command.split()[0] for command in COMMANDS} == {"make", "source", "git", "dvc", "unroll"}
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 180
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", README))))
