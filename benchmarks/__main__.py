@@ -15,15 +15,15 @@ from typing import Any
 from benchmarks.commands import describe_commands, measure_commands
 from benchmarks.epochs import describe_epochs, measure_epochs
 from benchmarks.growth import describe_growth, measure_growth
-from benchmarks.headlines import REAL_ROWS, ROOT, Headlines, prepare_headlines
 from benchmarks.inference import describe_inference, measure_inference
 from benchmarks.machine import describe_machine
+from benchmarks.matrix_products import describe_products, measure_products
 from benchmarks.measure import Section
-from benchmarks.products import describe_products, measure_products
-from benchmarks.quality import describe_quality, measure_quality
 from benchmarks.report import write_report
+from benchmarks.rows import REAL_ROWS, ROOT, Headlines, prepare_headlines
 from benchmarks.text import describe_text, measure_text
 from benchmarks.threads import describe_threads, measure_threads
+from benchmarks.time_to_quality import describe_quality, measure_quality
 from unroll.base.files import replace_when_done
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"

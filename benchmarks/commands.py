@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.headlines import copy_repository, run
 from benchmarks.measure import Seconds, Section, at_most, time_children
+from benchmarks.rows import copy_repository, run
 
 HEADLINE = "The final tennis tournament starts next week."
 

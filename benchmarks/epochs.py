@@ -7,8 +7,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmarks import textbook
-from benchmarks.headlines import Headlines, split_ids, take_rows
 from benchmarks.measure import Check, Comparison, Section, alternate, at_least, time_processor
+from benchmarks.rows import Headlines, split_ids, take_rows
 from unroll.base.devices import make_repeatable
 from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 
 from ruamel.yaml import YAML
 
-from benchmarks.headlines import ROOT
 from benchmarks.measure import Section, at_most
+from benchmarks.rows import ROOT
 
 STAGES = ("download", "preprocess", "split", "tokenize", "pretrain")
 MOST_GROWTH = 1.15  # of the time per row

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from benchmarks import textbook
 from benchmarks.epochs import build_textbook, list_layers, load_textbook, name_layer
-from benchmarks.headlines import Headlines, take_rows, tile_texts
 from benchmarks.measure import Comparison, Section, at_least, at_most, compare, time_processor
+from benchmarks.rows import Headlines, take_rows, tile_texts
 from unroll.base.files import write_json
 from unroll.inference.classifier import Classifier, load_classifier
 from unroll.inference.forward import predict_all

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks.headlines import ROOT
+from benchmarks.rows import ROOT
 
 PACKAGES = ("torch", "numpy", "pyarrow", "tokenizers")
 

@@ -19,9 +19,9 @@ from statistics import median
 import numpy as np
 import torch
 
-from benchmarks.headlines import ROOT
 from benchmarks.measure import alternate, time_processor
 from benchmarks.report import write_table
+from benchmarks.rows import ROOT
 from unroll.base.devices import make_repeatable
 from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig

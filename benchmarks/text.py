@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import textbook
-from benchmarks.headlines import Headlines, tile_texts
 from benchmarks.measure import Comparison, Section, add, at_least, compare
+from benchmarks.rows import Headlines, tile_texts
 from unroll.params.texts import TokenizeParams
 from unroll.stages.preprocess import choose_cleaning
 from unroll.text.clean import Cleaning, clean_text

@@ -8,8 +8,8 @@ from statistics import median
 import torch
 
 from benchmarks.epochs import VALIDATION_ROWS, make_comparable, make_config, warm_up
-from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, alternate, at_least
+from benchmarks.rows import Headlines, take_rows
 from unroll.base.devices import make_repeatable
 from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig

@@ -58,7 +58,7 @@ IMPORTS_OF_EACH_LAYER = """
 import sys
 from pathlib import Path
 from benchmarks import epochs
-from benchmarks.headlines import Headlines, Split
+from benchmarks.rows import Headlines, Split
 from unroll.params.texts import read_text_params
 from unroll.text.tokens import Tokens
 

@@ -1,6 +1,6 @@
 """Print how the network in models/ stands beside linear classifiers, one of which has the same word vectors.
 
-Run it in a pipeline's folder after `dvc repro`: `python -m benchmarks.rival`.
+Run it in a pipeline's folder after `dvc repro`: `python -m benchmarks.linear_baselines`.
 """
 
 from itertools import product

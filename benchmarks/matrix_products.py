@@ -7,8 +7,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.epochs import VALIDATION_ROWS, list_layers, make_comparable, name_layer, time_our_epoch, warm_up
-from benchmarks.headlines import Headlines, take_rows
 from benchmarks.measure import Section, time_clock
+from benchmarks.rows import Headlines, take_rows
 from unroll.base.devices import make_repeatable
 from unroll.models.classifier import TextClassifier
 from unroll.models.files import GATES, ModelConfig

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 
 from benchmarks import textbook
 from benchmarks.epochs import make_config, warm_up
-from benchmarks.headlines import Headlines, limit_rows, prepare_headlines, run
 from benchmarks.measure import Section, at_most, time_children
+from benchmarks.rows import Headlines, limit_rows, prepare_headlines, run
 from unroll.base.devices import make_repeatable
 from unroll.base.files import load_array
 from unroll.evaluation.validation import compute_macro_f1

@@ -1,6 +1,6 @@
 """Print what an epoch of film reviews costs with the light and the tutorial's preset, side by side.
 
-Run it in pipelines/imdb after `dvc repro`: `PYTHONPATH=../.. python -m benchmarks.presets`. Both train on the same
+Run it in pipelines/imdb after `dvc repro`: `PYTHONPATH=../.. python -m benchmarks.imdb_presets`. Both train on the same
 random batches of 64 reviews, in turn; an epoch's seconds are those of as many batches as the data have.
 """
 
