@@ -12,14 +12,14 @@ from unroll.evaluation.plots import draw_learning_curves
 from unroll.models.predict import compute_outputs
 from unroll.sequences.arrays import NAMES, load_sequences
 from unroll.sequences.model import load_sequence_model
-from unroll.sequences.params import read_sequence_params
+from unroll.sequences.params import HelloParams, read_sequence_params
 from unroll.tracking.evaluation import log_scores
 
 SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
 
 
 def main() -> None:
-    params = read_sequence_params()
+    params = read_sequence_params(HelloParams)
     make_repeatable(params.train.threads, torch.device("cpu"), params.train.portable)
     model, _ = load_sequence_model(MODELS)
     letters = read_json(MODELS / "labels.json")
