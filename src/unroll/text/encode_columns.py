@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from unroll.text.tokens import UNKNOWN_ID, flatten_ids
-from unroll.text.vocabulary import encode_texts
+from unroll.text.vocabulary import encode_texts, find_longest
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ColumnEncoder:
 
 def make_column_encoder(tokenizer: Tokenizer) -> ColumnEncoder:
     """List the tokenizer's words once, for columns to be encoded."""
-    longest = tokenizer.truncation["max_length"]
+    longest = find_longest(tokenizer)
     by_word = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.WhitespaceSplit)
     if isinstance(tokenizer.model, models.WordLevel) and by_word:
         vocabulary = tokenizer.get_vocab()
