@@ -8,7 +8,14 @@ import pytest
 from unroll.base.errors import InputError
 from unroll.sequences.arrays import Sequences, load_sequences, save_sequences
 from unroll.sequences.mnist import write_idx
-from unroll.sequences.params import PictureData, Sin2CosData, SineData, read_sequence_params
+from unroll.sequences.params import (
+    PictureData,
+    PictureParams,
+    SequenceParams,
+    Sin2CosData,
+    SineData,
+    read_sequence_params,
+)
 from unroll.sequences.waves import draw_phases, make_waves
 from unroll.stages.hello.generate import spell
 from unroll.stages.mnist import split
@@ -134,7 +141,7 @@ def test_the_most_confident_mistakes_come_first() -> None:
 
 @pytest.mark.parametrize("name", ["mnist", "sine", "sin2cos", "hello"])
 def test_the_parameters_of_each_pipeline_are_valid(name: str) -> None:
-    params = read_sequence_params(PIPELINES / name / "params.yaml")
+    params = read_sequence_params(SequenceParams, PIPELINES / name / "params.yaml")
     assert params.tracking.experiment == name
     assert params.main_metrics[0].startswith("test/")
 
@@ -152,4 +159,9 @@ def test_parameters_of_no_pipeline(tmp_path: Path, content: str, message: str) -
     path = tmp_path / "params.yaml"
     path.write_text(content)
     with pytest.raises(InputError, match=message):
-        read_sequence_params(path)
+        read_sequence_params(SequenceParams, path)
+
+
+def test_parameters_of_another_pipeline() -> None:
+    with pytest.raises(InputError, match=r"data.dataset = 'sine': expected one of digits, mnist$"):
+        read_sequence_params(PictureParams, PIPELINES / "sine" / "params.yaml")

@@ -26,7 +26,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 def read_params(name: str, **changes: object) -> SequenceParams:
     """Return a pipeline's parameters, with those of its model changed."""
-    params = read_sequence_params(PIPELINES / name / "params.yaml")
+    params = read_sequence_params(SequenceParams, PIPELINES / name / "params.yaml")
     return params.model_copy(update={"model": params.model.model_copy(update=changes)})
 
 

@@ -45,7 +45,9 @@ def list_runs(client: MlflowClient) -> list[Run]:
 
 
 def start() -> tuple[SequenceParams, dict]:
-    return read_sequence_params(), {name: load_sequences(Path("data/sequences"), name) for name in SPLIT_NAMES}
+    return read_sequence_params(SequenceParams), {
+        name: load_sequences(Path("data/sequences"), name) for name in SPLIT_NAMES
+    }
 
 
 def test_a_model_that_is_not_registered_is_a_folder_of_its_run(client: MlflowClient) -> None:

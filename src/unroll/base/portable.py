@@ -27,7 +27,7 @@ def fix_torch() -> None:
     import torch  # imported here: pretraining does without
 
     fix_dispatch()
-    torch.backends.mkldnn.enabled = False
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]  # a descriptor, which takes a bool
     found = torch.backends.cpu.get_cpu_capability()
     if found != "AVX2":
         raise InputError(f"train.portable = true: PyTorch computes with {found} here; expected a processor with AVX2")

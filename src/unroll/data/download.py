@@ -138,9 +138,8 @@ def _check_redirect(response: requests.Response, **options: object) -> None:
     """Raise InputError for a redirect to something else than a web server, or from an encrypted one to another."""
     if not response.is_redirect:
         return
-    location, allowed = response.headers["location"], ("http", "https")
-    if response.url.startswith("https:"):
-        allowed = ("https",)
+    location = response.headers["location"]
+    allowed = ["https"] if response.url.startswith("https:") else ["http", "https"]
     try:
         scheme = urlsplit(urljoin(response.url, location)).scheme
     except ValueError:  # no address at all

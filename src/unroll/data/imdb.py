@@ -9,8 +9,8 @@ import gzip
 import re
 import tarfile
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 import pandas as pd
 
@@ -82,7 +82,7 @@ def _parse_header(header: bytes, path: Path) -> tarfile.TarInfo:
     return member
 
 
-def _read_text(file: BinaryIO, member: tarfile.TarInfo, path: Path) -> str:
+def _read_text(file: BufferedIOBase, member: tarfile.TarInfo, path: Path) -> str:
     if member.size > MOST_BYTES_OF_A_TEXT:
         expected = f"expected at most {MOST_BYTES_OF_A_TEXT:,}"
         raise InputError(f"{path}: {member.name} has {member.size:,} bytes: {expected}")
@@ -94,7 +94,7 @@ def _read_text(file: BinaryIO, member: tarfile.TarInfo, path: Path) -> str:
         raise InputError(f"{path}: {member.name}: {place} is not UTF-8") from None
 
 
-def _read_exactly(file: BinaryIO, size: int, path: Path) -> bytes:
+def _read_exactly(file: BufferedIOBase, size: int, path: Path) -> bytes:
     content = file.read(size)
     if len(content) < size:
         raise InputError(f"{path} is not a whole tar archive (it ends too early): download it again")

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import pandas as pd
@@ -84,7 +83,7 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
             first += len(chunk)
 
 
-def _parse_rows(path: Path, unpacked: BinaryIO, width: int | None) -> Iterator[list[str]]:
+def _parse_rows(path: Path, unpacked: io.BufferedIOBase, width: int | None) -> Iterator[list[str]]:
     """Yield the fields of each row that is not blank; missing ones are empty, bytes that are not UTF-8 surrogates.
 
     width: how many fields a row has; None: as many as the first one.
@@ -112,7 +111,7 @@ def _parse_rows(path: Path, unpacked: BinaryIO, width: int | None) -> Iterator[l
         raise InputError(f"{path} is not a well-formed table: EOF inside string starting at row {number}")
 
 
-def _make_chunk(path: Path, rows: list[list[str]], header: tuple[str, ...], first: int) -> pd.DataFrame:
+def _make_chunk(path: Path, rows: Sequence[Sequence[str]], header: tuple[str, ...], first: int) -> pd.DataFrame:
     """Return rows as a table; first: the number of the first one."""
     columns = zip(*rows, strict=True) if rows else [()] * len(header)
     try:
@@ -131,7 +130,8 @@ def _check_decoded(path: Path, place: str, fields: Sequence[str]) -> None:
 
 
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
-    tables, rows, size = [], 0, 0
+    tables: list[pa.Table] = []
+    rows, size = 0, 0
     for table in _read_steps(path):
         tables, rows, size = [*tables, table], rows + len(table), size + table.nbytes
         if rows >= CHUNK_ROWS or size >= CHUNK_CHARACTERS:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 from unroll.base.errors import InputError
 
@@ -49,7 +49,7 @@ def check_unpacked(path: Path, size: int, limit: int) -> None:
 
 
 @contextmanager
-def open_unpacked(path: Path, limit: int | None = None) -> Iterator[BinaryIO]:
+def open_unpacked(path: Path, limit: int | None = None) -> Iterator[io.BufferedIOBase]:
     """Open a file, and unpack it as it is read where its name ends in .gz.
 
     limit: how many bytes it may unpack to, by default `limit_unpacked`; whoever reads more gets an InputError, as does
@@ -73,7 +73,8 @@ def group_rows(
     rows: Iterable[Sequence[str]], most_rows: int = CHUNK_ROWS, most_characters: int = CHUNK_CHARACTERS
 ) -> Iterator[list[Sequence[str]]]:
     """Yield rows of text in lists, each of which ends with its row `most_rows` or with its `most_characters`."""
-    chunk, size = [], 0
+    chunk: list[Sequence[str]] = []
+    size = 0
     for row in rows:
         chunk.append(row)
         size += sum(map(len, row))
@@ -90,14 +91,14 @@ class Bounded(io.RawIOBase):
     Whoever sets `size` to 0 begins to count anew: so rows that do not end can be kept from filling the memory.
     """
 
-    def __init__(self, file: BinaryIO, limit: int, complaint: str) -> None:
+    def __init__(self, file: io.BufferedIOBase, limit: int, complaint: str) -> None:
         self._file, self._limit, self._complaint = file, limit, complaint
         self.size = 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:  # collections.abc.Buffer, which Python has from 3.12 on
         count = self._file.readinto(buffer)
         self.size += count
         if self.size > self._limit:

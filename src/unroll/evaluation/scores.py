@@ -81,7 +81,7 @@ def compute_calibration_error(reliability: pd.DataFrame) -> float:
     return float(np.average(distances, weights=reliability["count"]))
 
 
-def tabulate_classes(per_class: dict) -> pd.DataFrame:
+def tabulate_classes(per_class: dict[str, Any]) -> pd.DataFrame:
     """Return a row for each class."""
     return pd.DataFrame.from_dict(per_class["classes"], orient="index").rename_axis("class").reset_index()
 

@@ -10,7 +10,8 @@ from more_itertools import unique_everseen
 
 from unroll.base.errors import InputError
 from unroll.models.files import check_parts, load_config, load_weights
-from unroll.text.vocabulary import UNKNOWN_ID, load_tokenizer
+from unroll.text.tokens import UNKNOWN_ID
+from unroll.text.vocabulary import load_tokenizer
 
 # Blocks of words and their vectors, [block, size].
 Blocks = Iterable[tuple[list[str], np.ndarray]]
@@ -49,7 +50,7 @@ def rank_words(word: str, vector: np.ndarray, blocks: Blocks, top: int) -> list[
     best: list[tuple[str, float]] = []
     for words, vectors in blocks:
         similarities = (_normalize(vectors) @ unit).tolist()
-        rows = zip(words, similarities, vectors.any(axis=1).tolist(), strict=True)
+        rows = zip(words, similarities, np.any(vectors, axis=1).tolist(), strict=True)
         pairs = [(other, similarity) for other, similarity, known in rows if known and other != word]
         ranking = sorted(best + pairs, key=lambda pair: -pair[1])
         best = list(islice(unique_everseen(ranking, key=lambda pair: pair[0]), top))

@@ -106,7 +106,8 @@ def read_yaml(path: Path) -> Any:
     Raises:
         InputError: the file is missing, cannot be read, is too large or is not YAML.
     """
-    from ruamel.yaml import YAML, YAMLError  # imported here: a prediction reads no parameters
+    from ruamel.yaml import YAML  # imported here: a prediction reads no parameters
+    from ruamel.yaml.error import YAMLError
 
     try:
         with path.open("rb") as file:
@@ -149,7 +150,7 @@ def check_params(values: Any, schema: type[M], path: Path) -> M:
 
 def flatten_params(params: Section) -> dict[str, str | int | float | bool | None]:
     """Return `{"model.cell": "gru", …}`, the names that `dvc exp run -S` uses."""
-    flat = {}
+    flat: dict[str, str | int | float | bool | None] = {}
     for name, value in params:
         if isinstance(value, Section):
             flat |= {f"{name}.{key}": item for key, item in flatten_params(value).items()}
@@ -158,7 +159,7 @@ def flatten_params(params: Section) -> dict[str, str | int | float | bool | None
     return flat
 
 
-def _locate(error: Exception) -> str:
+def _locate(error: Any) -> str:
     """Return what YAML's reader has to say, and where, without the line itself and advice to programmers."""
     mark = getattr(error, "problem_mark", None)
     if mark:

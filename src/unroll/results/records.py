@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from unroll.base.git import ask_git
 from unroll.params.common import flatten_params

@@ -1,7 +1,7 @@
 """The parameters of the pipelines over real-valued sequences: mnist, sine, sin2cos and hello."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -157,7 +157,7 @@ class HelloParams(SequenceParams):
         return "test/accuracy", "test/epochs_until_right"
 
 
-SCHEMAS = {
+SCHEMAS: dict[str, type[SequenceParams]] = {
     "digits": PictureParams,
     "mnist": PictureParams,
     "sine": SineParams,
@@ -166,14 +166,20 @@ SCHEMAS = {
 }
 
 
-def read_sequence_params(path: Path = Path("params.yaml")) -> SequenceParams:
+P = TypeVar("P", bound=SequenceParams)
+
+
+def read_sequence_params(schema: type[P], path: Path = Path("params.yaml")) -> P:
     """Read and check the parameters of a pipeline over sequences; `data.dataset` tells which it is.
+
+    schema: that of the pipelines that the caller is for; `SequenceParams` stands for all.
 
     Raises:
         InputError: the file is missing, is not YAML, or holds a wrong, unknown or missing parameter.
     """
     values = read_yaml(path)
     dataset = find_dataset(values)
-    if not isinstance(dataset, str) or dataset not in SCHEMAS:
-        raise InputError(f"{path}: data.dataset = {dataset!r}: expected one of {', '.join(SCHEMAS)}")
-    return check_params(values, SCHEMAS[dataset], path)
+    known = {name: found for name, found in SCHEMAS.items() if issubclass(found, schema)}
+    if not isinstance(dataset, str) or dataset not in known:
+        raise InputError(f"{path}: data.dataset = {dataset!r}: expected one of {', '.join(known)}")
+    return check_params(values, known[dataset], path)

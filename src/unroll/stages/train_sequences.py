@@ -19,7 +19,7 @@ SEQUENCES = Path("data/sequences")
 
 
 def main() -> None:
-    train_sequences(read_sequence_params())
+    train_sequences(read_sequence_params(SequenceParams))
 
 
 def train_sequences(params: SequenceParams, keep_outputs: bool = False) -> Training:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from tokenizers import Tokenizer, pre_tokenizers
 
 from unroll.text.tokens import UNKNOWN_ID, flatten_ids
-from unroll.text.vocabulary import encode_texts, list_tokens, splits_into_words
+from unroll.text.vocabulary import encode_texts, find_longest, list_tokens, splits_into_words
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ColumnTokenizer:
 
 def make_column_tokenizer(tokenizer: Tokenizer) -> ColumnTokenizer:
     """List the tokenizer's words once, for columns to be encoded."""
-    longest = tokenizer.truncation["max_length"]
+    longest = find_longest(tokenizer)
     if splits_into_words(tokenizer):
         return ColumnTokenizer(tokenizer, longest, pa.array(list_tokens(tokenizer)), by_character=False)
     by_character = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Split)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
@@ -18,7 +19,7 @@ def train_tokenizer(texts: Iterable[list[str]], params: TokenizeParams) -> Token
     Ids are given by falling frequency, after `PADDING_ID` and `UNKNOWN_ID`. Texts longer than `max_tokens` will be
     cut. The byte-pair encoding is that of Sennrich et al. 2016 (arXiv:1508.07909).
     """
-    options = {
+    options: dict[str, Any] = {
         "vocab_size": params.vocabulary_size,
         "min_frequency": params.min_count,
         "special_tokens": [PADDING, UNKNOWN],
@@ -28,7 +29,7 @@ def train_tokenizer(texts: Iterable[list[str]], params: TokenizeParams) -> Token
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
         # A mark at the start of each word keeps "under" in "underdog" apart from the word "under".
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer = trainers.BpeTrainer(**options)
+        trainer: trainers.Trainer = trainers.BpeTrainer(**options)
     else:
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
         by_character = pre_tokenizers.Split(Regex("."), behavior="isolated")
@@ -76,6 +77,11 @@ def list_tokens(tokenizer: Tokenizer) -> list[str]:
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
+def find_longest(tokenizer: Tokenizer) -> int:
+    """Return how many tokens of a text are taken; what `train_tokenizer` and `load_tokenizer` return has that limit."""
+    return int((tokenizer.truncation or {})["max_length"])
+
+
 def make_encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
     """Return a function from a cleaned text to its token ids, which are those of `encode_texts`.
 
@@ -83,5 +89,5 @@ def make_encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
     """
     if not splits_into_words(tokenizer):
         return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
-    vocabulary, longest = tokenizer.get_vocab(), tokenizer.truncation["max_length"]
+    vocabulary, longest = tokenizer.get_vocab(), find_longest(tokenizer)
     return lambda text: [vocabulary.get(word, UNKNOWN_ID) for word in text.split()[:longest]]

@@ -17,7 +17,7 @@ from unroll.params.texts import PretrainParams
 STANDARD_DEVIATION = 0.3  # of vectors learned from the text, as an embedding starts best from them
 
 
-class ProgressBar(CallbackAny2Vec):
+class ProgressBar(CallbackAny2Vec):  # type: ignore[misc]  # gensim comes without types
     """A bar that moves with the epochs; none where there is no terminal."""
 
     def __init__(self, epochs: int) -> None:

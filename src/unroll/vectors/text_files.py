@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import chain, takewhile
 from pathlib import Path
 from statistics import mode
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -59,7 +59,7 @@ def iterate_vectors(
 
 
 @contextmanager
-def _open_text(path: Path, size: int | None) -> Iterator[tuple[str, BinaryIO]]:
+def _open_text(path: Path, size: int | None) -> Iterator[tuple[str, IO[bytes] | gzip.GzipFile]]:
     """Open the text in a file; yield what messages call it, too."""
     suffix = path.suffix.lower()
     if suffix == ".gz":
@@ -98,7 +98,7 @@ def _choose_member(path: Path, members: list[zipfile.ZipInfo], size: int | None)
     return member
 
 
-def _read_lines(name: str, file: BinaryIO, limit: int | None) -> Iterator[list[bytes]]:
+def _read_lines(name: str, file: IO[bytes] | gzip.GzipFile, limit: int | None) -> Iterator[list[bytes]]:
     """Yield the lines of each block of the file, without their ends."""
     rest, total, number = b"", 0, 1
     while block := file.read(BLOCK_BYTES):

@@ -13,14 +13,14 @@ from unroll.models.predict import compute_outputs
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import load_sequences
 from unroll.sequences.model import load_sequence_model
-from unroll.sequences.params import read_sequence_params
+from unroll.sequences.params import HelloParams, read_sequence_params
 from unroll.tracking.evaluation import log_scores
 
 SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metrics")
 
 
 def main() -> None:
-    params = read_sequence_params()
+    params = read_sequence_params(HelloParams)
     make_repeatable(params.train.threads, torch.device("cpu"), params.train.portable)
     model, _ = load_sequence_model(MODELS)
     letters = read_json(MODELS / "labels.json")

@@ -8,13 +8,13 @@ from unroll.base.files import write_json
 from unroll.base.process import run_stage
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import Sequences, save_sequences
-from unroll.sequences.params import read_sequence_params
+from unroll.sequences.params import HelloParams, read_sequence_params
 
 SEQUENCES, MODELS = Path("data/sequences"), Path("models")
 
 
 def main() -> None:
-    data = read_sequence_params().data
+    data = read_sequence_params(HelloParams).data
     letters = sorted(set(data.input + data.target))
     for name in SPLIT_NAMES:  # there is one pair of words to learn: by heart
         save_sequences(spell(data.input, data.target, letters), SEQUENCES, name)

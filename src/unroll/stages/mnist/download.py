@@ -9,13 +9,13 @@ from unroll.base.files import find_root, replace_when_done, resolve_location
 from unroll.base.process import run_stage
 from unroll.data.download import fetch, refuse_html
 from unroll.sequences.mnist import MNIST, SOURCES, compute_unpacked_md5, write_idx
-from unroll.sequences.params import read_sequence_params
+from unroll.sequences.params import PictureParams, read_sequence_params
 
 RAW = Path("data/raw")
 
 
 def main() -> None:
-    data = read_sequence_params().data
+    data = read_sequence_params(PictureParams).data
     if data.dataset == "digits":
         write_digits()
         return

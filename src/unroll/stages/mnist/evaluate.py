@@ -20,7 +20,7 @@ from unroll.models.predict import compute_probabilities
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import load_sequences
 from unroll.sequences.model import load_sequence_model
-from unroll.sequences.params import read_sequence_params
+from unroll.sequences.params import PictureParams, read_sequence_params
 from unroll.sequences.plots import draw_confused, save_figure
 from unroll.tracking.evaluation import Evaluation, log_evaluation
 from unroll.tracking.names import name_scores
@@ -32,7 +32,7 @@ BATCH_ROWS, SHOWN = 1024, 32
 
 
 def main() -> None:
-    params = read_sequence_params()
+    params = read_sequence_params(PictureParams)
     device = choose_device(params.train.device, params.train.portable)
     make_repeatable(params.train.threads, device, params.train.portable)
     names = read_json(MODELS / "labels.json")

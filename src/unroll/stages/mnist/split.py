@@ -11,13 +11,13 @@ from unroll.base.process import run_stage
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import Sequences, save_sequences
 from unroll.sequences.mnist import LEVELS, read_idx
-from unroll.sequences.params import PictureData, read_sequence_params
+from unroll.sequences.params import PictureData, PictureParams, read_sequence_params
 
 RAW, SEQUENCES, MODELS = Path("data/raw"), Path("data/sequences"), Path("models")
 
 
 def main() -> None:
-    data = read_sequence_params().data
+    data = read_sequence_params(PictureParams).data
     if data.dataset == "mnist":
         rest, test = (read_part(part, ".gz") for part in ("train", "t10k"))
     else:
@@ -61,7 +61,8 @@ def divide(
         kept, aside = train_test_split(np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels)
     except ValueError:
         raise InputError(f"{RAW}: {len(labels):,} pictures are too few to divide, or those of one digit are") from None
-    return tuple((pictures[np.sort(rows)], labels[np.sort(rows)]) for rows in (kept, aside))
+    rest, put_aside = ((pictures[np.sort(rows)], labels[np.sort(rows)]) for rows in (kept, aside))
+    return rest, put_aside
 
 
 def scale(pictures: np.ndarray, data: PictureData) -> np.ndarray:

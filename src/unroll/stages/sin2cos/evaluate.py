@@ -13,7 +13,7 @@ from unroll.models.predict import compute_outputs, resume_outputs
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import Sequences, load_sequences
 from unroll.sequences.model import load_sequence_model
-from unroll.sequences.params import read_sequence_params
+from unroll.sequences.params import Sin2CosParams, read_sequence_params
 from unroll.sequences.plots import draw_fits, save_figure
 from unroll.tracking.evaluation import log_scores
 
@@ -21,7 +21,7 @@ SEQUENCES, MODELS, METRICS = Path("data/sequences"), Path("models"), Path("metri
 
 
 def main() -> None:
-    params = read_sequence_params()
+    params = read_sequence_params(Sin2CosParams)
     make_repeatable(params.train.threads, torch.device("cpu"), params.train.portable)
     model, _ = load_sequence_model(MODELS)
     splits = {name: load_sequences(SEQUENCES, name) for name in SPLIT_NAMES}

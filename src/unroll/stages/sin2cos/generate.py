@@ -7,13 +7,13 @@ import numpy as np
 from unroll.base.process import run_stage
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import Sequences, save_sequences
-from unroll.sequences.params import Sin2CosData, read_sequence_params
+from unroll.sequences.params import Sin2CosData, Sin2CosParams, read_sequence_params
 
 SEQUENCES = Path("data/sequences")
 
 
 def main() -> None:
-    data = read_sequence_params().data
+    data = read_sequence_params(Sin2CosParams).data
     counts = [data.train_windows, data.val_windows, data.test_windows]
     windows = make_windows(sum(counts), data)
     ends = np.cumsum(counts)

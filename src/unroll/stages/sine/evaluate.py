@@ -12,7 +12,7 @@ from unroll.models.predict import compute_outputs
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import load_sequences
 from unroll.sequences.model import free_run, load_sequence_model
-from unroll.sequences.params import read_sequence_params
+from unroll.sequences.params import SineParams, read_sequence_params
 from unroll.sequences.plots import draw_forecast, save_figure
 from unroll.sequences.waves import draw_phases, make_waves
 from unroll.tracking.evaluation import log_scores
@@ -22,7 +22,7 @@ SHOWN = 4  # waves in the picture
 
 
 def main() -> None:
-    params = read_sequence_params()
+    params = read_sequence_params(SineParams)
     data = params.data
     make_repeatable(params.train.threads, torch.device("cpu"), params.train.portable)
     model, _ = load_sequence_model(MODELS)

@@ -5,14 +5,14 @@ from pathlib import Path
 from unroll.base.process import run_stage
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import Sequences, save_sequences
-from unroll.sequences.params import SineData, read_sequence_params
+from unroll.sequences.params import SineData, SineParams, read_sequence_params
 from unroll.sequences.waves import draw_phases, make_waves, observe
 
 SEQUENCES = Path("data/sequences")
 
 
 def main() -> None:
-    data = read_sequence_params().data
+    data = read_sequence_params(SineParams).data
     counts = {"train": data.series, "val": max(data.series // 5, 1), "test": data.unseen_phases}
     for name in SPLIT_NAMES:
         save_sequences(make_series(name, counts[name], data), SEQUENCES, name)
