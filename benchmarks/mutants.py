@@ -39,7 +39,7 @@ SCORES = "unit/test_scores.py unit/test_baseline.py"
 FORWARD = "model/test_forward.py model/test_sequences.py"
 SUITES = {  # the tests that cover a module, the quickest first
     "averaging": "model/test_averaging.py",
-    "baseline": "unit/test_baseline.py",
+    "baseline": f"unit/test_baseline.py {STAGES}",
     "baseline_run": STAGES,
     "batches": f"unit/test_batches.py {FORWARD}",
     "bootstrap": "unit/test_baseline.py",
@@ -56,9 +56,9 @@ SUITES = {  # the tests that cover a module, the quickest first
     "matching": "unit/test_matching.py",
     "metric_names": "unit/test_metric_names.py",
     "model": f"{FORWARD} model/test_training.py",
-    "objectives": "model/test_gradients.py model/test_training.py",
+    "objectives": "model/test_gradients.py model/test_training.py model/test_training_run.py",
     "origin": "unit/test_origin.py",
-    "outputs": f"{FORWARD} model/test_training.py",
+    "outputs": f"{FORWARD} model/test_training.py model/test_sequence_tasks.py",
     "progress": "unit/test_symptoms.py model/test_training.py model/test_resuming.py",
     "registry": f"unit/test_registry.py {STAGES}",
     "resuming": "model/test_resuming.py",
@@ -72,7 +72,7 @@ SUITES = {  # the tests that cover a module, the quickest first
     "symptoms": "unit/test_symptoms.py",
     "tracking": TRACKING,
     "training": f"{LOOP} model/test_training_run.py",
-    "training_files": "unit/test_symptoms.py",
+    "training_files": f"unit/test_symptoms.py {STAGES}",
 }
 LIBRARIES = "hypothesis matplotlib.pyplot mlflow.pyfunc pandas pytest scipy.optimize sklearn.svm tokenizers torch"
 SECONDS = 60  # of the processor; what takes longer never ends

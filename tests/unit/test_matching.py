@@ -2,7 +2,7 @@
 
 from mlflow.entities import Param, Run, RunData, RunInfo, RunTag
 
-from unroll.matching import choose_run
+from unroll.matching import choose_run, split_names
 from unroll.overview import find_run
 from unroll.records import Record
 
@@ -37,6 +37,11 @@ def test_the_experiments_own_run_goes_before_the_newest() -> None:
     assert choose(runs, "your") == "newer"  # a part of a name is another name
     assert choose(runs) == "newer"
     assert choose([]) is None
+
+
+def test_a_tag_holds_names_or_none() -> None:
+    assert split_names("mine, yours") == ["mine", "yours"]
+    assert split_names("") == []
 
 
 def test_a_branch_is_shown_beside_the_run_that_has_its_scores() -> None:
