@@ -51,7 +51,7 @@ $(VENV)/.audit: requirements-audit.txt $(VENV)/.installed
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-audit.txt
 	@touch $@
 
-mutants: setup $(VENV)/.mutation  ## change the code in 340 small ways, and count those that tests notice (an hour or two)
+mutants: setup $(VENV)/.mutation  ## change the code in some 340 small ways, and tell which no test notices (an hour or two)
 	python -m benchmarks.mutants
 
 $(VENV)/.mutation: requirements-mutation.txt $(VENV)/.installed

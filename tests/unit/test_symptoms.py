@@ -64,6 +64,8 @@ def test_steps_are_counted_like_rows() -> None:
     assert find_symptoms(make_training([1.0, 0.5], outputs), labels, 3, NAMES) == [
         "never predicted in validation: World"
     ]
+    right = make_logits(LABELS.tolist()).reshape(2, 3, 3)
+    assert find_symptoms(make_training([1.0, 0.5], right), labels, 3, NAMES) == []
 
 
 def test_validation_below_the_most_frequent_class() -> None:
