@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.svm import LinearSVC
 
 from unroll.evaluation import baseline as module
-from unroll.evaluation.baseline import CANDIDATES, fit_baseline
+from unroll.evaluation.baseline import CANDIDATES, fit_baseline, make_features
 from unroll.evaluation.bootstrap import bootstrap_macro_f1
 from unroll.evaluation.validation import compute_macro_f1, fit_temperature
 
@@ -29,6 +29,16 @@ def test_it_learns_words_and_parts_of_words() -> None:
 def test_it_learns_nothing_from_validation_texts() -> None:
     baseline = fit_baseline(TEXTS, LABELS, ["unheard", "cup"], np.array([0, 1]))
     assert not any("unheard" in name for name in baseline.features.get_feature_names_out())
+
+
+def test_a_word_said_often_counts_less_than_so_many_and_case_is_kept() -> None:
+    features = make_features()
+    (row,) = features.fit_transform(["b B b b b a"]).toarray()
+    weights = dict(zip(features.get_feature_names_out(), row, strict=True))
+    for part, word in (("words", "{}"), ("characters", " {} ")):
+        often, once, other = (weights[f"{part}__{word.format(letter)}"] for letter in "baB")
+        assert often / once == pytest.approx(1 + np.log(4), rel=1e-5) and once == other
+    assert row.dtype == np.float32
 
 
 def test_fitting_again_gives_the_same_probabilities() -> None:

@@ -77,6 +77,7 @@ def test_perfect_predictions() -> None:
 
 def test_reliability_puts_every_row_into_one_bin() -> None:
     table = compute_reliability(LABELS, PROBABILITIES, bins=10)
+    assert table.columns.tolist() == ["confidence", "accuracy", "count"]
     assert table["count"].tolist() == [1, 2, 1, 1]
     assert table["confidence"].tolist() == pytest.approx([0.6, 0.725, 0.8, 0.9])
     assert table["accuracy"].tolist() == [1, 0.5, 1, 0]

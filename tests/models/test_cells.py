@@ -51,6 +51,7 @@ def test_dropout_stands_between_the_layers_in_training_only(cell: str) -> None:
     torch.testing.assert_close(whole, module.eval()(features)[0], rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.filterwarnings("error")  # PyTorch's, of dropout where there is but one layer
 @pytest.mark.parametrize("unrolled", [False, True])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_encoder_drops_between_layers_alone(layers: int, unrolled: bool) -> None:

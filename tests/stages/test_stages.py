@@ -1,6 +1,8 @@
 """The stages from a table to scores and MLflow, in this process: what they write beside what it is computed from."""
 
 import json
+import math
+import re
 from collections.abc import Iterator
 from hashlib import md5
 from pathlib import Path
@@ -18,6 +20,7 @@ from unroll.inference.forward import predict_all
 from unroll.params.common import flatten_params
 from unroll.params.texts import read_text_params
 from unroll.stages import baseline, download, evaluate, preprocess, pretrain, split, tokenize, train
+from unroll.stages.train import choose_options
 from unroll.text.tokens import load_tokens
 from workspaces import list_networks
 
@@ -58,7 +61,8 @@ def compute_md5(name: str) -> str:
 
 
 def make_client(database: str = "mlflow.db") -> MlflowClient:
-    return MlflowClient(tracking_uri=f"sqlite:///{Path(database).resolve()}")
+    uri = f"sqlite:///{Path(database).resolve()}"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def find_runs(client: MlflowClient) -> list[Run]:
@@ -108,6 +112,8 @@ def test_the_data_of_plots(folder: Path) -> None:
     expected = read_json("metrics/per_class.json")["classes"]
     assert classes.to_dict("index") == {name: pytest.approx(values, abs=1e-6) for name, values in expected.items()}
     assert pd.read_csv("metrics/plots/reliability.csv")["count"].sum() == len(labels)
+    for name in ("per_class", "reliability"):  # no digits that say nothing
+        assert not re.search(r"\.\d{7}", Path(f"metrics/plots/{name}.csv").read_text())
 
 
 def test_the_summary_is_of_the_best_epoch_of_the_curves(folder: Path) -> None:
@@ -120,6 +126,17 @@ def test_the_summary_is_of_the_best_epoch_of_the_curves(folder: Path) -> None:
     assert summary["vector_coverage"] == read_json("metrics/vectors.json")["coverage"]
     # Words that no training text has are there, but not trained.
     assert summary["parameters"] <= sum(weight.size for weight in load_file("models/model.safetensors").values())
+
+
+@pytest.mark.parametrize(("freeze", "epochs"), [(False, 0), (2, 2), (True, math.inf)])
+def test_embeddings_have_their_own_rate_where_vectors_were_given(
+    folder: Path, freeze: bool | int, epochs: float
+) -> None:
+    params = read_text_params()
+    params = params.model_copy(update={"model": params.model.model_copy(update={"freeze_embeddings": freeze})})
+    given, random = (choose_options(params, pretrained) for pretrained in (True, False))
+    assert (given.embedding_rate, random.embedding_rate) == (0.3, 1.0)
+    assert given.frozen_epochs == epochs
 
 
 def test_the_run_of_a_training(folder: Path) -> None:
@@ -189,6 +206,8 @@ def test_the_model_of_a_run_is_the_champion(folder: Path) -> None:
     assert champion.description == f"gru, validation macro-F1 {score:.4f}"
     assert float(champion.tags["val_macro_f1"]) == pytest.approx(score, abs=1e-6)
     model = client.get_logged_model(output.model_id)
+    assert model.name == "model"
+    assert (Path(model.artifact_location.removeprefix("file://")) / "input_example.json").is_file()
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "headlines", "version": version.version}]
 
 

@@ -74,3 +74,5 @@ def test_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert describe_experiment() == {}
     monkeypatch.setenv("DVC_EXP_NAME", "bold")
     assert describe_experiment() == {"dvc.experiments": "bold", "dvc.baseline": "1234"}
+    monkeypatch.delenv("DVC_EXP_BASELINE_REV")
+    assert describe_experiment() == {"dvc.experiments": "bold", "dvc.baseline": ""}

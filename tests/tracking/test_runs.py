@@ -5,7 +5,7 @@ from mlflow.entities import Param, Run, RunData, RunInfo, RunTag
 from unroll.results.overview import find_run
 from unroll.results.records import Record
 from unroll.tracking.baseline import find_baseline
-from unroll.tracking.runs import choose_run
+from unroll.tracking.runs import choose_run, split_names
 
 PARAMS = {"model.cell": "gru", "evaluate.mistakes": "100"}
 MD5S = {"model_md5": "model-md5", "checksums_md5": "checksums-md5", "test_md5": "test-md5"}
@@ -55,6 +55,11 @@ def test_the_experiments_own_run_goes_before_the_newest() -> None:
     assert choose(runs, "your") == "newer"  # a part of a name is another name
     assert choose(runs) == "newer"
     assert choose([]) is None
+
+
+def test_a_tag_holds_names_or_none() -> None:
+    assert split_names("mine, yours") == ["mine", "yours"]
+    assert split_names("") == []
 
 
 def test_a_branch_is_shown_beside_the_run_that_has_its_scores() -> None:

@@ -1,6 +1,7 @@
 """The MLflow run of a training, whatever becomes of either. The store is real SQLite, the training a short one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from unroll.sequences.params import SequenceParams, read_sequence_params
 from unroll.stages import train_sequences
 from unroll.stages.sine import evaluate, generate
 from unroll.tracking import training as tracking
-from unroll.tracking.training import start_training_run
+from unroll.tracking.store import connect, describe_process
+from unroll.tracking.training import runs, start_training_run
 from unroll.training.progress import Epoch, Training
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +38,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowClient]:
             patch.delenv(name, raising=False)
         for stage in (generate, train_sequences, evaluate):
             stage.main()
-        yield MlflowClient(tracking_uri=f"sqlite:///{path / 'mlflow.db'}")
+        uri = f"sqlite:///{path / 'mlflow.db'}"
+        yield MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def list_runs(client: MlflowClient) -> list[Run]:
@@ -145,6 +148,39 @@ def test_a_store_that_is_lost_does_not_stop_it(
             "its run lacks the epochs from 3 on, scores and model; the next evaluation logs them to another one"
         )
         assert client.get_run(run_id).info.status == "RUNNING"
+
+
+def test_a_run_whose_process_is_gone_is_marked_the_next_time(client: MlflowClient) -> None:
+    (experiment,) = [found for found in client.search_experiments() if found.name == "sine"]
+    host, _, started = describe_process().split()
+    left = {
+        "gone": f"{host} 99999999 {started}",
+        "here": describe_process(),
+        "elsewhere": f"another.{host} 99999999 {started}",
+    }
+    made = {
+        name: client.create_run(experiment.experiment_id, tags={"process": process}).info.run_id
+        for name, process in left.items()
+    }
+    connect("sine")
+    states = {name: client.get_run(run_id).info.status for name, run_id in made.items()}
+    assert states == {"gone": "KILLED", "here": "RUNNING", "elsewhere": "RUNNING"}
+    assert client.get_run(made["gone"]).data.tags["failure"] == "the process ended before it could say why"
+
+
+def test_all_runs_are_listed_page_by_page(client: MlflowClient) -> None:
+    class SmallPages:
+        """The same store, which gives two runs at a time."""
+
+        def search_runs(self, experiments: list[str], page_token: str | None = None):
+            return client.search_runs(experiments, max_results=2, page_token=page_token)
+
+    store = connect("sine")
+    for _ in range(3):
+        client.create_run(store.experiment_id)
+    found = runs.list_runs(replace(store, client=SmallPages()))
+    assert [run.info.run_id for run in found] == [run.info.run_id for run in list_runs(client)]
+    assert len(found) > 3
 
 
 def test_the_spread_of_a_forecast_is_that_of_its_errors(client: MlflowClient) -> None:

@@ -1,5 +1,6 @@
 """An interrupted training goes on as if nothing had happened, and only with what is its own."""
 
+import os
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -134,6 +135,20 @@ def test_an_earlier_file_serves_where_the_latest_is_damaged(tmp_path: Path, caps
     second.write_bytes(b"half")
     train(tmp_path, RECIPES[0])
     assert "goes on after epoch 1," in capsys.readouterr().out
+
+
+def test_of_several_files_the_latest_serves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An interruption between writing one and removing the one before leaves both."""
+    kept = {}
+    for stop_at in (10, 20):
+        with pytest.raises(Interrupted):
+            train(tmp_path, RECIPES[0], stop_at)
+        kept |= {path: path.read_bytes() for path in tmp_path.glob("*.safetensors")}
+    for time, (path, content) in enumerate(kept.items()):
+        path.write_bytes(content)
+        os.utime(path, (time, time))
+    train(tmp_path, RECIPES[0])
+    assert "goes on after epoch 3," in capsys.readouterr().out
 
 
 def identify(params: TextParams, rows: int = 30, label: int = 0, seed: int = 1) -> str:
