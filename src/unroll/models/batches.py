@@ -16,8 +16,11 @@ class Examples(Protocol):
     lengths: [rows] int64; targets: [rows, …], what is to be predicted of each.
     """
 
-    lengths: np.ndarray
-    targets: np.ndarray
+    @property
+    def lengths(self) -> np.ndarray: ...
+
+    @property
+    def targets(self) -> np.ndarray: ...
 
     def __len__(self) -> int: ...
 
@@ -57,7 +60,8 @@ def plan_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generat
     order = random.permutation(len(lengths)) if random else np.arange(len(lengths))
     order = order[np.argsort(lengths[order], kind="stable")]
     _, starts = np.unique(lengths[order], return_index=True)
-    batches, leftovers = [], []
+    batches: list[list[int]] = []
+    leftovers: list[list[int]] = []
     for same_length in np.split(order, starts[1:]):
         *whole, last = chunked(same_length, batch_size) if len(same_length) else [[]]
         batches += whole

@@ -3,11 +3,14 @@
 It is the reference that the layers are tested against, and what `model.unrolled` runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, linear
+
+State = Tensor | tuple[Tensor, Tensor]  # [layers * directions, batch, hidden]; an LSTM has two, hidden and memory
 
 
 def step_rnn(projected: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -42,16 +45,16 @@ def step_lstm(projected: Tensor, state: tuple[Tensor, Tensor], weight: Tensor, b
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
 
-def unroll_layers(layers: nn.RNNBase, features: Tensor, state: Tensor | tuple[Tensor, Tensor] | None = None):
+def unroll_layers(layers: nn.RNNBase, features: Tensor, state: State | None = None) -> tuple[Tensor, State]:
     """Compute what `layers(features, state)` does, by a loop over time for each layer and direction.
 
     layers: an nn.RNN, nn.GRU or nn.LSTM, batch first; features: `[batch, time, features]`, all of full length; state:
     what the layers take, `[layers * directions, batch, hidden]`, for an LSTM two of them. Returns what they return.
     """
     is_lstm, directions = isinstance(layers, nn.LSTM), 2 if layers.bidirectional else 1
-    parts = state if is_lstm and state is not None else (state,)
+    parts = state if isinstance(state, tuple) else (state,)
     given = [None if part is None else part.unbind() for part in parts]
-    finals = []
+    finals: list[Any] = []
     for layer in range(layers.num_layers):
         outputs = []
         for direction in range(directions):
@@ -59,7 +62,7 @@ def unroll_layers(layers: nn.RNNBase, features: Tensor, state: Tensor | tuple[Te
             first = [features.new_zeros(len(features), layers.hidden_size) if s is None else s[number] for s in given]
             suffix = f"l{layer}" + ("_reverse" if direction else "")
             weights = [getattr(layers, f"{name}_{suffix}") for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh")]
-            start = tuple(first) * 2 if is_lstm and state is None else tuple(first) if is_lstm else first[0]
+            start = (first[0], first[-1]) if is_lstm else first[0]
             steps = list(_walk(layers, features.flip(1) if direction else features, start, *weights))
             states = torch.stack([step[0] if is_lstm else step for step in steps], dim=1)
             outputs.append(states.flip(1) if direction else states)
@@ -68,12 +71,23 @@ def unroll_layers(layers: nn.RNNBase, features: Tensor, state: Tensor | tuple[Te
         if layer < layers.num_layers - 1:
             features = dropout(features, layers.dropout, layers.training)
     if is_lstm:
-        return features, tuple(torch.stack(part) for part in zip(*finals, strict=True))
+        hidden, memory = (torch.stack(part) for part in zip(*finals, strict=True))
+        return features, (hidden, memory)
     return features, torch.stack(finals)
 
 
-def _walk(layers: nn.RNNBase, features: Tensor, state, weight_ih, bias_ih, weight_hh, bias_hh) -> Iterator:
-    step = {nn.RNN: step_rnn, nn.GRU: step_gru, nn.LSTM: step_lstm}[type(layers)]
+def _walk(
+    layers: nn.RNNBase,
+    features: Tensor,
+    state: State,
+    weight_ih: Tensor,
+    bias_ih: Tensor,
+    weight_hh: Tensor,
+    bias_hh: Tensor,
+) -> Iterator[Any]:
+    """Yield the state after each step: what the layers' step takes and returns, for an LSTM two tensors."""
+    steps: dict[type[nn.RNNBase], Callable[..., Any]] = {nn.RNN: step_rnn, nn.GRU: step_gru, nn.LSTM: step_lstm}
+    step = steps[type(layers)]
     for projected in linear(features, weight_ih, bias_ih).unbind(dim=1):
         state = step(projected, state, weight_hh, bias_hh)
         yield state

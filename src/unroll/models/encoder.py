@@ -4,11 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from unroll.models.cells import unroll_layers
+from unroll.models.cells import State, unroll_layers
 from unroll.params.common import EncoderParams
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-State = Tensor | tuple[Tensor, Tensor]  # [layers * directions, batch, hidden]; an LSTM has two, hidden and memory
 
 
 class RecurrentEncoder(nn.Module):
@@ -81,10 +80,10 @@ class Pooling(nn.Module):
             padding = (time >= lengths.to(states.device)[:, None])[:, :, None]
         if self.kind == "max":
             return (states if padding is None else states.masked_fill(padding, -torch.inf)).amax(dim=1)
-        if self.kind == "mean":
-            # States beyond a sequence's length are zero, so only the divisor has to know the lengths.
-            return states.mean(dim=1) if lengths is None else states.sum(dim=1) / lengths.to(states)[:, None]
-        scores = self.score(states)
-        if padding is not None:
-            scores = scores.masked_fill(padding, -torch.inf)
-        return (torch.softmax(scores, dim=1) * states).sum(dim=1)
+        if self.score is not None:
+            scores = self.score(states)
+            if padding is not None:
+                scores = scores.masked_fill(padding, -torch.inf)
+            return (torch.softmax(scores, dim=1) * states).sum(dim=1)
+        # States beyond a sequence's length are zero, so only the divisor has to know the lengths.
+        return states.mean(dim=1) if lengths is None else states.sum(dim=1) / lengths.to(states)[:, None]

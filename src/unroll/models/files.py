@@ -67,7 +67,7 @@ def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:
     except SafetensorError as error:
         raise InputError(f"{path} holds no weights: {error}") from None
     found = {name: (weight.shape, weight.dtype) for name, weight in weights.items()}
-    if found != {name: (shape, np.float32) for name, shape in list_shapes(config).items()}:
+    if found != {name: (shape, np.dtype(np.float32)) for name, shape in list_shapes(config).items()}:
         raise InputError(f"{path} does not fit config.json beside it: expected the files of one training")
     return weights
 

@@ -19,6 +19,9 @@ class PartialEmbedding(nn.Module):
     stands in both of them together.
     """
 
+    others: Tensor
+    rows: Tensor
+
     def __init__(self, whole: nn.Embedding, is_trained: Tensor) -> None:
         """whole: all vectors; is_trained: [vocabulary] bool, true for padding, which keeps its vector nevertheless."""
         super().__init__()

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from unroll.models.batches import Examples, iterate_batches
-from unroll.models.encoder import State
+from unroll.models.cells import State
 
 
 def compute_outputs(model: nn.Module, examples: Examples, batch_size: int) -> Tensor:
@@ -36,7 +36,7 @@ def resume_outputs(model: nn.Module, examples: Examples, state: State | None) ->
     outputs = []
     with torch.no_grad():
         for batch in iterate_batches(examples, 1, device):
-            output, state = model.resume(batch.inputs, state)
+            output, state = model.resume(batch.inputs, state)  # type: ignore[operator]  # a SequenceModel has it
             outputs.append(output.cpu())
     model.train(was_training)
     return torch.cat(outputs)

@@ -4,8 +4,8 @@ import hashlib
 import math
 import struct
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote
 
 import numpy as np
@@ -35,7 +35,7 @@ def read_idx(path: Path, limit_bytes: int = LIMIT_BYTES) -> np.ndarray:
         if not 0 < size <= limit_bytes:
             raise InputError(f"{path}: the header promises {promise} bytes: expected 1 to {limit_bytes:,}")
         array = np.empty(shape, np.uint8)
-        found = file.readinto(array)
+        found = file.readinto(array.data)
         if found < size or file.read(1):
             more = "more than " if found == size else ""
             raise InputError(f"{path} has {more}{found:,} bytes after the header, expected {size:,} ({promise})")
@@ -68,7 +68,7 @@ def compute_unpacked_md5(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
     return digest.hexdigest()
 
 
-def _read_shape(file: BinaryIO, path: Path) -> tuple[int, ...]:
+def _read_shape(file: BufferedIOBase, path: Path) -> tuple[int, ...]:
     """Read the header: two zeros, the type, the number of dimensions, each a byte; and 4 bytes for each dimension."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:

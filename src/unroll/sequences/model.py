@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from unroll.base.errors import InputError, explain_missing
 from unroll.base.files import read_json
-from unroll.models.encoder import Pooling, RecurrentEncoder, State
+from unroll.models.cells import State
+from unroll.models.encoder import Pooling, RecurrentEncoder
 from unroll.models.files import SEQUENCE_PARTS, check_parts
 from unroll.models.layers import Dropout
 from unroll.params.common import Size, check_params

@@ -46,7 +46,8 @@ def take_from_file(tokenizer: Tokenizer, params: TextParams) -> tuple[np.ndarray
     none.
     """
     model = params.model
-    path = fetch_cached(model.embeddings, model.embeddings_sha256, find_root(), "model.embeddings")
+    location = model.embeddings or ""  # here one is always given
+    path = fetch_cached(location, model.embeddings_sha256, find_root(), "model.embeddings")
     tokens = list_tokens(tokenizer)
     vectors = read_word_vectors(path, tokens, model.embedding_size)
     filled = fill_missing(vectors, params.pretrain.seed)

@@ -3,7 +3,7 @@
 It is no stage of its own. What is peculiar to texts or to sequences, a stage puts into a `Job`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +74,7 @@ def prepare(params: TrainParams) -> torch.device:
     return device
 
 
-def train_and_write(params: PipelineParams, splits: dict[str, Examples], model: nn.Module, job: Job) -> Training:
+def train_and_write(params: PipelineParams, splits: Mapping[str, Examples], model: nn.Module, job: Job) -> Training:
     """Train a model and write what a training leaves in models/ and metrics/; splits: train, val and test."""
     task = Task(splits["train"], splits["val"], params.train, job.objective, job.options)
     checkpoints = Checkpoints(find_root() / FOLDER, identify_training(params, model, task.train, task.val))
@@ -96,7 +96,7 @@ def train_and_write(params: PipelineParams, splits: dict[str, Examples], model: 
 
 
 @contextmanager
-def track(params: PipelineParams, splits: dict[str, Examples]) -> "Iterator[TrainingRun | Untracked]":
+def track(params: PipelineParams, splits: Mapping[str, Examples]) -> "Iterator[TrainingRun | Untracked]":
     """Keep an MLflow run while the block trains; tracking is imported only where it is on.
 
     So it is no dependency of a training: it tells of one and changes nothing in it.

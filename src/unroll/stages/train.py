@@ -37,7 +37,7 @@ def main() -> None:
     vectors = load_array(VECTORS, "vectors")
     if len(vectors):
         model.start_from(vectors)
-    model.embedding = limit_embedding(model.embedding, train.ids)
+    model.set_submodule("embedding", limit_embedding(model.embedding, train.ids))
     weights = weigh_classes(train.labels, config.classes) if params.train.class_weights else None
     job = Job(
         config=config,

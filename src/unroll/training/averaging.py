@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
@@ -15,6 +15,8 @@ class MovingAverage(nn.Module):
 
     module: the averaged model; updates: how many there were, int64.
     """
+
+    updates: Tensor
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """How large gradients are, by layer and by the time step that they have come back to; and how large they may be."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,12 +32,12 @@ def measure_gradients(model: nn.Module, batch: Batch, objective: Objective) -> G
     """
     read: list[Tensor] = []
 
-    def keep(module: nn.Module, arguments: tuple) -> tuple:
+    def keep(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         features = arguments[0] if arguments[0].requires_grad else arguments[0].requires_grad_()
         read.append(features)
         return features, *arguments[1:]
 
-    hook = model.encoder.register_forward_pre_hook(keep)
+    hook = model.get_submodule("encoder").register_forward_pre_hook(keep)
     weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     try:
         # Dropout draws random numbers, which training must not miss.
@@ -58,8 +59,7 @@ def clip_gradients(model: nn.Module, limit: float) -> Tensor:
 
     PyTorch's `clip_grad_norm_` goes over the gradients a second time also where it multiplies them by 1.
     """
-    weights = [weight for weight in model.parameters() if weight.grad is not None]
-    norm = get_total_norm([weight.grad for weight in weights])
+    norm = get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
     if norm.is_cuda or norm > limit:  # to look at a GPU's norm would make it wait
-        clip_grads_with_norm_(weights, limit, norm)
+        clip_grads_with_norm_(model.parameters(), limit, norm)
     return norm

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from unroll.base.errors import InputError
 from unroll.models.batches import Batch, Examples, iterate_batches, make_batch
-from unroll.models.encoder import State
+from unroll.models.cells import State
 from unroll.models.layers import PartialEmbedding
 from unroll.models.predict import compute_outputs, resume_outputs
 from unroll.params.common import TrainParams
@@ -157,7 +157,7 @@ class _Steps:
     state: State | None = None
 
 
-def _take_steps(progress: Progress, task: Task, bar: tqdm) -> _Steps:
+def _take_steps(progress: Progress, task: Task, bar: "tqdm[Any]") -> _Steps:
     """Take one step for each batch."""
     model = progress.model.train()
     device = next(model.parameters()).device
@@ -192,8 +192,8 @@ def _compute_outputs(
     inputs = options.augment(batch.inputs)
     if not options.carry_state:
         return model(inputs, batch.lengths), None
-    outputs, state = model.resume(inputs, state)
-    return outputs, detach_state(state)
+    outputs, carried = model.resume(inputs, state)  # type: ignore[operator]  # a SequenceModel has it
+    return outputs, detach_state(carried)
 
 
 def _check_loss(steps: _Steps, progress: Progress) -> None:
@@ -211,7 +211,7 @@ def _check_loss(steps: _Steps, progress: Progress) -> None:
 
 def detach_state(state: State) -> State:
     """Return the state's values, cut off from the computation that they came from."""
-    return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
+    return (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
 
 
 def _validate(progress: Progress, task: Task, state: State | None) -> Tensor:
@@ -236,7 +236,7 @@ def _measure_gradients(model: nn.Module, task: Task) -> Gradients:
     return measure_gradients(model, there, task.objective)
 
 
-def _find_embeddings(model: nn.Module) -> list[nn.Parameter]:
+def _find_embeddings(model: nn.Module) -> list[Tensor]:
     return [module.weight for module in model.modules() if isinstance(module, nn.Embedding | PartialEmbedding)]
 
 

@@ -88,7 +88,7 @@ def identify_training(params: PipelineParams, model: nn.Module, train: Examples,
         "versions": [sys.version, torch.__version__, np.__version__],
     }
     checksum = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    checksum.update(torch.get_rng_state().numpy())
+    checksum.update(torch.get_rng_state().numpy().tobytes())
     for name, weight in model.state_dict().items():
         checksum.update(name.encode())
         checksum.update(weight.detach().cpu().numpy())
@@ -147,10 +147,10 @@ def _list_code() -> dict[str, Path]:
     The stage is one of them: it runs as `__main__`, but its specification knows its name.
     """
     package = __name__.split(".")[0]
-    modules = [module for module in list(sys.modules.values()) if getattr(module, "__spec__", None)]
-    own = [module for module in modules if module.__spec__.name.split(".")[0] == package]
-    own = [module for module in own if not module.__spec__.name.startswith(f"{package}.tracking.")]  # tells, no more
-    return {module.__spec__.name: Path(module.__file__) for module in own if module.__file__}
+    modules = [(spec.name, one) for one in list(sys.modules.values()) if (spec := getattr(one, "__spec__", None))]
+    own = [(name, module) for name, module in modules if name.split(".")[0] == package]
+    own = [(name, module) for name, module in own if not name.startswith(f"{package}.tracking.")]  # tells, no more
+    return {name: Path(module.__file__) for name, module in own if module.__file__}
 
 
 def _read_epoch(values: dict[str, Any]) -> Epoch:
