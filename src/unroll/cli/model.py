@@ -22,6 +22,9 @@ class Cell(StrEnum):
     LSTM = "lstm"
 
 
+DEFAULT_CELLS, DEFAULT_GAINS = [Cell.RNN, Cell.LSTM], [1.0, 3.0]
+
+
 def predict(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts to classify.", show_default=False)] = None,
     input: Annotated[Path | None, typer.Option(help="Table to classify: csv, tsv (also .gz) or parquet.")] = None,
@@ -78,11 +81,10 @@ def neighbors(
 
 
 def gradients(
-    cell: Annotated[list[Cell], typer.Option(help="Cell to measure; may be repeated.")] = (
-        Cell.RNN,
-        Cell.LSTM,
-    ),
-    gain: Annotated[list[float], typer.Option(help="Factor of the recurrent weights; may be repeated.")] = (1.0, 3.0),
+    cell: Annotated[list[Cell], typer.Option(help="Cell to measure; may be repeated.")] = DEFAULT_CELLS,
+    gain: Annotated[
+        list[float], typer.Option(help="Factor of the recurrent weights; may be repeated.")
+    ] = DEFAULT_GAINS,
     steps: Annotated[int, typer.Option(help="Tokens that are read of each text.", min=2)] = 10,
     texts: Annotated[int, typer.Option(help="How many training texts are read.", min=1)] = 64,
     forget_bias: Annotated[float, typer.Option(help="Bias of the LSTM's forget gates.")] = 3.0,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from unroll.results.collect import Results
 
 
+DEFAULT_BY = ["model.cell"]
+
+
 class Source(StrEnum):
     """Where `unroll compare` takes results from."""
 
@@ -84,7 +87,7 @@ def runs(format: FormatOption = Format.TABLE) -> None:
 
 
 def compare(
-    by: Annotated[list[str], typer.Option(help="Parameter to compare by; may be repeated.")] = ("model.cell",),
+    by: Annotated[list[str], typer.Option(help="Parameter to compare by; may be repeated.")] = DEFAULT_BY,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="Metric, as MLflow names it; may be repeated. By default the main ones.", show_default=False),
@@ -165,7 +168,8 @@ def _collect_results(source: Source, tracking: "TrackingParams") -> "Results":
 
 def _read_conditions(texts: list[str]) -> dict[str, str]:
     """Read `NAME=VALUE`; a value may be written as in params.yaml or as `dvc exp run -S` takes it."""
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     conditions = {}
     for text in texts:

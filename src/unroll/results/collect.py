@@ -31,7 +31,8 @@ class Results:
 
 def collect_from_runs(runs: "list[MlflowRun]") -> Results:
     """Return the results of the finished runs; runs: the newest first."""
-    networks, baselines = [], []
+    networks: list[Result] = []
+    baselines: list[Result] = []
     for run in reversed(runs):
         if run.info.status == "FINISHED":
             keep, results = (keep_params, baselines) if is_baseline(run) else (ignore_tracking, networks)

@@ -174,7 +174,7 @@ def _read_values(result: Result, by: list[str]) -> tuple[str, ...]:
     return tuple(result.params.get(name, NOT_SET) for name in by)
 
 
-def _identify(result: Result, but_for: list[str] | tuple[str, ...] = ()) -> tuple:
+def _identify(result: Result, but_for: list[str] | tuple[str, ...] = ()) -> tuple[str | tuple[str, str], ...]:
     """Return what two results have in common if they are of the same parameters, but for some, and data."""
     return (result.data_md5, *sorted((name, value) for name, value in result.params.items() if name not in but_for))
 

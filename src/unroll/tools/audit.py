@@ -33,7 +33,7 @@ def main() -> None:
         if found:
             raise InputError("; ".join(found))
     except InputError as error:
-        exit_with_message(error)
+        exit_with_message(str(error))
 
 
 def audit_packages() -> list[str]:

@@ -30,7 +30,8 @@ def make_page() -> str:
     """Return the template of the page, with Vega, Vega-Lite and Vega-Embed in a script of its own."""
     import vl_convert
 
-    library = vl_convert.javascript_bundle().replace("</script", r"<\/script")  # which would end the script there
+    library = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its types ask for what may be left out
+    library = library.replace("</script", r"<\/script")  # which would end the script there
     return PAGE.replace("LIBRARY", library)
 
 

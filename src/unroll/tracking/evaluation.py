@@ -7,6 +7,7 @@ and the dvc.lock of any commit or experiment leads to its MLflow run. docs/track
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,9 @@ class Evaluation:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def log_evaluation(store: Store, params: PipelineParams, splits: dict[str, Examples], evaluation: Evaluation) -> None:
+def log_evaluation(
+    store: Store, params: PipelineParams, splits: Mapping[str, Examples], evaluation: Evaluation
+) -> None:
     """Log an evaluation of models/ to the run whose training made that model, if it has not another one already.
 
     Where there is no such run (a fresh clone after `dvc pull`, another database, a model that was made under other
@@ -80,7 +83,7 @@ def log_evaluation(store: Store, params: PipelineParams, splits: dict[str, Examp
 
 def log_scores(
     params: PipelineParams,
-    splits: dict[str, Examples],
+    splits: Mapping[str, Examples],
     summary: str,
     scores: dict[str, float],
     figures: "dict[str, Figure]",
@@ -103,7 +106,7 @@ def _find_run(store: Store, params: PipelineParams) -> str | None:
     return found.info.run_id if found else None
 
 
-def _restore_run(store: Store, params: PipelineParams, splits: dict[str, Examples]) -> str:
+def _restore_run(store: Store, params: PipelineParams, splits: Mapping[str, Examples]) -> str:
     """Make a run of a training that MLflow has not seen; only the seconds it took are not known any more."""
     run_id = create_training(store, os.environ.get("DVC_EXP_NAME", ""), params, splits)
     with end_run(store, run_id):

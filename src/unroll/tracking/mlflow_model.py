@@ -4,7 +4,7 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from unroll.inference.classifier import load_classifier
 
@@ -15,7 +15,9 @@ class HeadlineModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         self.classifier = load_classifier(Path(context.artifacts["models"]))
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:
+    def predict(  # type: ignore[override]  # MLflow looks at the signature: a model need not take its `params`
+        self, context: PythonModelContext, model_input: pd.DataFrame
+    ) -> pd.DataFrame:
         """Return the columns `prediction` and `probability_CLASS` that `unroll predict --output` writes.
 
         model_input: one column of texts, of any name. MLflow makes it of the list, array or series that it is given.

@@ -12,6 +12,7 @@ from unroll.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
 CHAMPION = "champion"
@@ -99,7 +100,7 @@ def choose_champion(client: "MlflowClient", name: str, val_rows: str) -> None:
         client.set_registered_model_alias(name, CHAMPION, best.version)
 
 
-def _list_versions(client: "MlflowClient", name: str) -> list:
+def _list_versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":
     return list(client.search_model_versions(f"name = '{name}'"))
 
 

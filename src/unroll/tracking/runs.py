@@ -45,7 +45,8 @@ def list_runs(store: Store) -> "list[MlflowRun]":
     Raises:
         InputError: the store cannot be used.
     """
-    runs, token = [], None
+    runs: list[MlflowRun] = []
+    token = None
     with require_store(store.uri):
         while True:
             page = store.client.search_runs([store.experiment_id], page_token=token)

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +100,7 @@ class TrainingRun:
 
 
 @contextmanager
-def start_training_run(params: PipelineParams, splits: dict[str, Examples]) -> Iterator[TrainingRun]:
+def start_training_run(params: PipelineParams, splits: Mapping[str, Examples]) -> Iterator[TrainingRun]:
     """Begin the run of a training; mark it finished, failed or killed when the block is left.
 
     Raises:
@@ -123,7 +123,7 @@ def start_training_run(params: PipelineParams, splits: dict[str, Examples]) -> I
         run.close(status, failure)
 
 
-def create_training(store: Store, name: str, params: PipelineParams, splits: dict[str, Examples]) -> str:
+def create_training(store: Store, name: str, params: PipelineParams, splits: Mapping[str, Examples]) -> str:
     """Begin the run of a training with its parameters, data and origin; return its id."""
     train = params.train
     tags = {"threads": str(train.threads), "device": _describe_device(train)}
@@ -159,7 +159,7 @@ def identify_rows(examples: Examples, class_names: list[str]) -> str:
     return hashlib.md5(named.encode(), usedforsecurity=False).hexdigest()
 
 
-def describe_splits(splits: dict[str, Examples], params: PipelineParams) -> "list[DatasetInput]":
+def describe_splits(splits: Mapping[str, Examples], params: PipelineParams) -> "list[DatasetInput]":
     """Return the splits as MLflow's inputs of a run, each with a digest of what the model reads of it."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
