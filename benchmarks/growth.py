@@ -98,20 +98,20 @@ def describe_growth(costs: list[StageCost]) -> Section:
     totals = [add_stages(costs, rows) for rows in sorted({cost.rows for cost in costs})]
     ordered = sorted(costs, key=lambda cost: (STAGES.index(cost.stage), cost.rows)) + totals
     rows = []
-    for before, cost in itertools.pairwise([None, *ordered]):
+    for previous, cost in zip([None, *ordered[:-1]], ordered, strict=True):
         growth, further = "", ""
-        if before and before.stage == cost.stage:
-            growth = f"{cost.microseconds_per_row / before.microseconds_per_row:.2f}"
-            further = f"{time_further_rows(before, cost):.1f}"
+        if previous and previous.stage == cost.stage:
+            growth = f"{cost.microseconds_per_row / previous.microseconds_per_row:.2f}"
+            further = f"{time_further_rows(previous, cost):.1f}"
         figures = (f"{cost.seconds:.2f}", f"{cost.microseconds_per_row:.1f}", growth, further, f"{cost.peak_mib:,.0f}")
         rows.append((cost.stage, f"{cost.rows:,}", *figures))
     *_, before, last = totals
     name = f"time per row, {before.rows:,} → {last.rows:,} rows"
-    growth = last.microseconds_per_row / before.microseconds_per_row
-    checks = [at_most(name, growth, MOST_GROWTH, "×")]
+    ratio = last.microseconds_per_row / before.microseconds_per_row
+    checks = [at_most(name, ratio, MOST_GROWTH, "×")]
     if len(totals) > 2:
-        growth = time_further_rows(before, last) / time_further_rows(totals[-3], before)
-        checks.append(at_most(f"{name}, without the start of processes", growth, MOST_GROWTH, "×"))
+        ratio = time_further_rows(before, last) / time_further_rows(totals[-3], before)
+        checks.append(at_most(f"{name}, without the start of processes", ratio, MOST_GROWTH, "×"))
     checks.append(at_most(f"peak memory before training, {last.rows:,} rows", last.peak_mib, MOST_MIB, "MiB"))
     return Section(
         "Growth",

@@ -2,9 +2,12 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Section:
     title: str
     text: str
     header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     checks: list[Check]
 
 
@@ -104,9 +107,9 @@ def time_clock(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def alternate(calls: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+def alternate(calls: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
     """Call each in turn, `rounds` times; return the figures of each."""
-    figures: dict[str, list[float]] = {name: [] for name in calls}
+    figures: dict[str, list[T]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             figures[name].append(call())

@@ -115,7 +115,7 @@ class Visitor(MutationVisitor):
 
 def list_mutants() -> list[Mutant]:
     """Return every mutant of the modules of SUITES."""
-    found = []
+    found: list[Mutant] = []
     for module in SUITES:
         code = (ROOT / SOURCE / f"{module}.py").read_text()
         wrapper = MetadataWrapper(cst.parse_module(code))
@@ -204,7 +204,8 @@ def main() -> None:
     for name in LIBRARIES.split():
         __import__(name)
     gc.freeze()  # or the garbage collector of each process would copy what they share
-    queue, results = Queue(), Counter()
+    queue: Queue[Path] = Queue()
+    results: Counter[bool] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for number in range(options.jobs):
             copy_tracked(Path(folder) / str(number))

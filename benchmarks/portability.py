@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -89,7 +90,7 @@ def main() -> None:
 def print_tables(names: list[str], rounds: int) -> None:
     """Print the tables of these names."""
     emulator = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
-    runs = {
+    runs: dict[str, list[tuple[str, dict[str, str], list[str]]]] = {
         "limits": [(name, limit, []) for name, limit in LIMITS.items()],
         "processors": [(name, {}, [emulator, "-cpu", key]) for key, name in PROCESSORS.items() if emulator],
     }
@@ -104,7 +105,8 @@ def print_tables(names: list[str], rounds: int) -> None:
 
 def compare_bytes(runs: list[tuple[str, dict[str, str], list[str]]]) -> list[tuple[str, ...]]:
     """Return a row for each run: what it is called, variables that limit it, and a command that it is run by."""
-    plain, portable, rows = run_limited("plain"), run_limited("portable"), []
+    plain, portable = run_limited("plain"), run_limited("portable")
+    rows: list[tuple[str, ...]] = []
     for name, limit, command in runs:
         found = run_limited("plain", limit, command)
         same = describe(run_limited("portable", limit, command), portable)
@@ -127,16 +129,16 @@ def list_variables() -> set[str]:
     return {name for limit in LIMITS.values() for name in limit}
 
 
-def describe(found: Trained | None, expected: Trained) -> str:
+def describe(found: Trained | None, expected: Trained | None) -> str:
     """Say whether the weights are the same."""
     if found is None:
         return "does not run"
     return f"{'the same' if found == expected else '**other**'} ({found.sha256[:8]})"
 
 
-def measure_difference(found: Trained | None, expected: Trained) -> str:
+def measure_difference(found: Trained | None, expected: Trained | None) -> str:
     """Say how far losses and scores are apart at most."""
-    if found is None:
+    if found is None or expected is None:
         return ""
     loss, score = compare_metrics(found, expected)
     return f"loss {loss:.1e}, macro-F1 {score:.1e}" if loss or score else "none"
@@ -196,14 +198,14 @@ def time_cells() -> dict[str, float]:
     for cell in ("rnn", "gru", "lstm"):
         model = SequenceClassifier(make_config(params, cell=cell))
         train_model(model, Task(val, val, recipe))
-        seconds[cell] = time_processor(lambda model=model: train_model(model, Task(train, val, recipe)))
+        seconds[cell] = time_processor(partial(train_model, model, Task(train, val, recipe)))
     return seconds
 
 
 def study_speed(rounds: int) -> list[tuple[str, ...]]:
     """Return the table of seconds, of processes that take turns: a process computes in one way only."""
-    figures = alternate({kind: lambda kind=kind: run_timed(kind) for kind in ("plain", "portable")}, rounds)
-    rows = []
+    figures = alternate({kind: partial(run_timed, kind) for kind in ("plain", "portable")}, rounds)
+    rows: list[tuple[str, ...]] = []
     for cell in ("rnn", "gru", "lstm"):
         plain, portable = ([seconds[cell] for seconds in figures[kind]] for kind in ("plain", "portable"))
         ratios = [second / first for first, second in zip(plain, portable, strict=True)]

@@ -7,6 +7,7 @@ random batches of 64 reviews, in turn; an epoch's seconds are those of as many b
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from unroll.params.texts import ArchitectureParams, read_text_params
 from unroll.text.tokens import Tokens, load_tokens
 
 BATCHES = 12
-TUTORIAL = {"cell": "lstm", "layers": 2, "hidden_size": 256, "dropout": 0.5, "pooling": "last"}
+TUTORIAL: dict[str, Any] = {"cell": "lstm", "layers": 2, "hidden_size": 256, "dropout": 0.5, "pooling": "last"}
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     torch.set_num_threads(params.train.threads)
     train = load_tokens(Path("data/tokens"), "train")
     values = params.model.model_dump(include=set(ArchitectureParams.model_fields))
-    sizes = {"vocabulary_size": int(train.ids.max()) + 1, "classes": 2}
+    sizes: dict[str, Any] = {"vocabulary_size": int(train.ids.max()) + 1, "classes": 2}
     presets = {"light": ModelConfig(**values, **sizes), "tutorial": ModelConfig(**(values | TUTORIAL), **sizes)}
     plan = plan_batches(train.lengths, params.train.batch_size, np.random.default_rng(params.train.seed))
     seconds = time_steps(train, presets, plan[:BATCHES])

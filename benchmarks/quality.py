@@ -91,7 +91,7 @@ def train_ours(headlines: Headlines, vectors: np.ndarray, goal: float) -> list[S
     model = SequenceClassifier(make_config(headlines))
     if len(vectors):
         model.start_from(vectors)
-    model.embedding = limit_embedding(model.embedding, headlines.train.tokens.ids)
+    model.set_submodule("embedding", limit_embedding(model.embedding, headlines.train.tokens.ids))
     embedding_rate = params.embedding_rate if len(vectors) else 1.0
     scores: list[Score] = []
     started = time.process_time()
@@ -137,12 +137,13 @@ def read_textbook(headlines: Headlines) -> tuple[DataLoader, DataLoader, int]:
     train, val = ([textbook.clean_text(text, stop_words) for text in split.texts] for split in splits)
     params = headlines.params.tokenize
     vocabulary = textbook.build_vocabulary(train, params.vocabulary_size, params.min_count)
-    loaders = []
+    loaders: list[DataLoader] = []
     for texts, split, shuffle in ((train, headlines.train, True), (val, headlines.val, False)):
         ids = [textbook.encode_text(text, vocabulary, params.max_tokens) for text in texts]
         dataset = textbook.HeadlineDataset(ids, split.tokens.labels.tolist())
         loaders.append(DataLoader(dataset, BATCH_ROWS, shuffle=shuffle, collate_fn=textbook.pad_batch))
-    return *loaders, len(vocabulary)
+    first, second = loaders
+    return first, second, len(vocabulary)
 
 
 def describe_quality(figures: QualityFigures) -> Section:

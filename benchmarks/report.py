@@ -1,5 +1,7 @@
 """docs/benchmarks.md from what was measured."""
 
+from collections.abc import Sequence
+
 from benchmarks.measure import Check, Section
 
 INTRODUCTION = """\
@@ -27,7 +29,7 @@ def write_report(command: str, quick: bool, setting: list[tuple[str, str]], sect
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def write_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def write_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a table in Markdown."""
     lines = [header, ("---",) * len(header), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

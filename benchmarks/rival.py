@@ -65,7 +65,7 @@ def average_vectors(tokens: Tokens, vectors: np.ndarray) -> csr_matrix:
 
 
 def join(words: csr_matrix, means: csr_matrix | None, weight: float) -> csr_matrix:
-    return hstack([words, means * weight]).tocsr() if weight else words
+    return words if means is None or not weight else hstack([words, means * weight]).tocsr()
 
 
 def fit(rows: dict[str, csr_matrix], labels: dict[str, np.ndarray], classes: int, c: float) -> tuple[float, np.ndarray]:

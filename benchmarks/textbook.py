@@ -135,7 +135,7 @@ def train_epoch(model: nn.Module, loader: DataLoader, optimizer: torch.optim.Opt
         clip_grad_norm_(model.parameters(), clip_norm)
         optimizer.step()
         total_loss += loss.item() * len(labels)
-    return total_loss / len(loader.dataset)
+    return total_loss / len(loader.dataset)  # type: ignore[arg-type]  # not every Dataset has a length; ours has
 
 
 def predict(model: nn.Module, loader: DataLoader) -> Tensor:
