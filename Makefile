@@ -85,9 +85,10 @@ browser:
 		echo "Chromium could not be installed: the tests of pages say so"; \
 	fi
 
-lint: $(VENV)/.developing  ## check style
+lint: $(VENV)/.developing  ## check style and types
 	ruff check .
 	ruff format --check .
+	mypy
 
 ui: setup  ## serve the MLflow UI on localhost (PORT=5000)
 	@unroll ui --port $(PORT)
