@@ -78,5 +78,5 @@ def _expect(error: ErrorDetails) -> str:
 def _known_keys(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     model = schema
     for key in location:
-        model = model.model_fields[str(key)].annotation  # type: ignore[assignment]
+        model = model.model_fields[str(key)].annotation  # type: ignore[assignment]  # what holds a key is a section
     return list(model.model_fields)
