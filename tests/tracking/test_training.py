@@ -15,9 +15,10 @@ from unroll.sequences.arrays import load_sequences
 from unroll.sequences.params import SequenceParams, read_sequence_params
 from unroll.stages import train_sequences
 from unroll.stages.sine import evaluate, generate
+from unroll.tracking import runs
 from unroll.tracking import training as tracking
 from unroll.tracking.store import connect, describe_process
-from unroll.tracking.training import runs, start_training_run
+from unroll.tracking.training import start_training_run
 from unroll.training.progress import Epoch, Training
 
 ROOT = Path(__file__).parents[2]

@@ -147,10 +147,10 @@ def _list_code() -> dict[str, Path]:
     The stage is one of them: it runs as `__main__`, but its specification knows its name.
     """
     package = __name__.split(".")[0]
-    specs = [spec for module in list(sys.modules.values()) if (spec := getattr(module, "__spec__", None))]
-    own = [spec for spec in specs if spec.name.split(".")[0] == package]
-    own = [spec for spec in own if not spec.name.startswith(f"{package}.tracking.")]  # tells, no more
-    return {spec.name: Path(spec.origin) for spec in own if spec.has_location and spec.origin}
+    modules = [(spec.name, one) for one in list(sys.modules.values()) if (spec := getattr(one, "__spec__", None))]
+    own = [(name, module) for name, module in modules if name.split(".")[0] == package]
+    own = [(name, module) for name, module in own if not name.startswith(f"{package}.tracking.")]  # tells, no more
+    return {name: Path(module.__file__) for name, module in own if module.__file__}
 
 
 def _read_epoch(values: dict[str, Any]) -> Epoch:
