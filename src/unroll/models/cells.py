@@ -42,6 +42,10 @@ def step_lstm(projected: Tensor, state: tuple[Tensor, Tensor], weight: Tensor, b
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
 
+LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+STEPS = {"RNN_TANH": step_rnn, "GRU": step_gru, "LSTM": step_lstm}  # by the `mode` of PyTorch's layer
+
+
 def unroll_layers(layers: nn.RNNBase, features: Tensor, state: Tensor | tuple[Tensor, Tensor] | None = None):
     """Compute what `layers(features, state)` does, by a loop over time for each layer and direction.
 
@@ -73,7 +77,6 @@ def unroll_layers(layers: nn.RNNBase, features: Tensor, state: Tensor | tuple[Te
 
 
 def _walk(layers: nn.RNNBase, features: Tensor, state, weight_ih, bias_ih, weight_hh, bias_hh) -> Iterator:
-    step = {nn.RNN: step_rnn, nn.GRU: step_gru, nn.LSTM: step_lstm}[type(layers)]
     for projected in linear(features, weight_ih, bias_ih).unbind(dim=1):
-        state = step(projected, state, weight_hh, bias_hh)
+        state = STEPS[layers.mode](projected, state, weight_hh, bias_hh)
         yield state
