@@ -3,7 +3,8 @@
 It is the reference that the layers are tested against, and what `model.unrolled` runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +43,9 @@ def step_lstm(projected: Tensor, state: tuple[Tensor, Tensor], weight: Tensor, b
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
 
-LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-STEPS = {"RNN_TANH": step_rnn, "GRU": step_gru, "LSTM": step_lstm}  # by the `mode` of PyTorch's layer
+LAYERS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+# One step of a layer, by its `mode`.
+STEPS: dict[str, Callable[..., Any]] = {"RNN_TANH": step_rnn, "GRU": step_gru, "LSTM": step_lstm}
 
 
 def unroll_layers(layers: nn.RNNBase, features: Tensor, state: Tensor | tuple[Tensor, Tensor] | None = None):
