@@ -2,7 +2,7 @@
 
 `python -m benchmarks.portability`: each line is one process that trains small classifiers under a limit, once as it is
 and once with `train.portable`, and compares the SHA-256 of their weights with those without a limit. Where there is
-QEMU (`qemu-x86_64` or `qemu-x86_64-static`), it also runs on processors that QEMU imitates; that takes minutes.
+QEMU (`qemu-x86_64` or `qemu-x86_64-static`), it also runs on processors that QEMU emulates; that takes minutes.
 """
 
 import argparse
@@ -56,8 +56,8 @@ LIMITS = {
 }
 TABLES = ["limits", "processors", "speed"]
 PROCESSORS = {
-    "Haswell": "Intel's Haswell, imitated",
-    "EPYC": "AMD's EPYC, imitated",
+    "Haswell": "Intel's Haswell, emulated",
+    "EPYC": "AMD's EPYC, emulated",
 }  # as QEMU names them; both have AVX2
 
 
@@ -96,10 +96,10 @@ def print_tables(names: list[str], rounds: int) -> None:
     }
     for name in names:
         if name == "speed":
-            header = ("cell", "seconds as it is", "with `train.portable`", "times")
+            header = ("cell", "seconds without it", "with `train.portable`", "times")
             print("\n" + write_table(header, study_speed(rounds)))
         else:
-            header = ("limit", "as it is", "losses and macro-F1 differ by", "with `train.portable`")
+            header = ("limit", "without `train.portable`", "losses and macro-F1 differ by", "with `train.portable`")
             print("\n" + write_table(header, compare_bytes(runs[name])))
 
 
@@ -115,7 +115,7 @@ def compare_bytes(runs: list[tuple[str, dict[str, str], list[str]]]) -> list[tup
 
 
 def run_limited(kind: str, limit: Mapping[str, str] = {}, emulator: Sequence[str] = ()) -> Trained | None:
-    """Train in a process under a limit; None if the imitation of a processor fails."""
+    """Train in a process under a limit; None if the emulated processor fails."""
     command = [*emulator, sys.executable, "-m", "benchmarks.portability", "--once", kind]
     environment = {name: value for name, value in os.environ.items() if name not in list_variables()}
     result = subprocess.run(command, cwd=ROOT, env=environment | dict(limit), capture_output=True, text=True)

@@ -7,15 +7,18 @@ from benchmarks.measure import Check, Section
 INTRODUCTION = """\
 # Benchmarks
 
-Made by `{command}`, which measures everything anew and writes this file; nothing here is written by hand.{quick}
+For whoever wants to know how fast it is. `{command}` measures everything anew and writes this file; nothing here is
+written by hand.{quick}
 
-The textbook is [benchmarks/textbook.py](../benchmarks/textbook.py): row-wise regular expressions with an alternation of
-stop words, dictionaries, a Dataset with a padding collate function, a DataLoader, PyTorch's layers, plain Adam, the way
-tutorials write it. Its token ids are the package's, and with the same weights so are its logits (tested).
+The textbook is [benchmarks/textbook.py](../benchmarks/textbook.py), written the way tutorials write it: row-wise
+regular expressions with an alternation of stop words, dictionaries, a Dataset with a padding collate function, a
+DataLoader, PyTorch's layers, plain Adam. Its token ids are the package's, and with the same weights so are its logits
+(tested).
 
-Ratios say how many times as fast ours is. Both run in turn in one process, a new one for each measure; the figure is
-the quotient of the medians, beside it stand the lowest and the highest of a round. Processor seconds are those in which
-the process had a core: on a quiet machine they are the clock's, beside a busy neighbour steadier.
+Ratios say how many times as fast ours is. Both run in turn in one process, a new process for each measure. The figure
+is the quotient of the medians; the lowest and the highest of a round are beside it. Processor seconds count only the
+time in which the process had a core: on a quiet machine they equal the clock's, beside a busy neighbour they are
+steadier.
 """
 
 

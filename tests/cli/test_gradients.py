@@ -5,7 +5,7 @@ import pytest
 
 from builders import make_config
 from unroll.base.errors import InputError
-from unroll.cli.gradients import Reach, choose_texts, draw_reaches, measure_reach
+from unroll.cli.gradients import Reach, check_cells, choose_texts, draw_reaches, measure_reach
 from unroll.text.tokens import Tokens
 
 
@@ -23,6 +23,12 @@ def test_texts_are_cut_to_one_length() -> None:
     assert chosen.ids[:50].tolist() == tokens.ids[5:55].tolist()
     with pytest.raises(InputError, match=r"--steps 81: no text of data/tokens has so many tokens, expected 80 at most"):
         choose_texts(tokens, 81, 2)
+
+
+def test_an_unknown_cell_is_told() -> None:
+    check_cells(["rnn", "gru"])
+    with pytest.raises(InputError, match="--cell grru: expected one of rnn, gru, lstm"):
+        check_cells(["rnn", "grru"])
 
 
 def test_an_rnns_gradient_vanishes_or_explodes_and_an_lstms_does_so_less() -> None:

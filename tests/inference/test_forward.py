@@ -1,6 +1,7 @@
 """Inference in NumPy gives what the PyTorch model gives, whatever else is in the batch."""
 
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from unroll.inference.network import Network, build_network
 from unroll.models.classifier import TextClassifier
 from unroll.models.predict import compute_outputs as compute_with_torch
 from unroll.models.predict import compute_probabilities
+from unroll.params.common import Cell
 from unroll.text.tokens import Tokens
 
-CELLS, POOLINGS = ("rnn", "gru", "lstm"), ("last", "max", "mean", "attention")
+CELLS, POOLINGS = get_args(Cell), ("last", "max", "mean", "attention")
 VARIANTS = list(itertools.product(CELLS, (False, True), POOLINGS, (1, 2)))
 LENGTHS = [5, 1, 9, 5, 2, 33, 9, 5, 3, 8]
 

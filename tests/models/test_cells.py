@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from builders import make_config
-from unroll.models.cells import unroll_layers
-from unroll.models.encoder import CELLS, RecurrentEncoder
+from unroll.models.cells import LAYERS, unroll_layers
+from unroll.models.encoder import RecurrentEncoder
 
-VARIANTS = list(itertools.product(CELLS, (1, 2), (False, True), (False, True)))
+VARIANTS = list(itertools.product(LAYERS, (1, 2), (False, True), (False, True)))
 
 
 def make_layers(cell: str, layers: int, bidirectional: bool) -> nn.RNNBase:
     torch.manual_seed(0)
-    return CELLS[cell](5, 7, num_layers=layers, bidirectional=bidirectional, batch_first=True).double()
+    return LAYERS[cell](5, 7, num_layers=layers, bidirectional=bidirectional, batch_first=True).double()
 
 
 def make_state(layers: nn.RNNBase) -> Tensor | tuple[Tensor, Tensor]:
@@ -40,7 +40,7 @@ def test_the_loop_is_the_layer(cell: str, layers: int, bidirectional: bool, resu
         torch.testing.assert_close(of_loop, of_layer, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", LAYERS)
 def test_dropout_stands_between_the_layers_in_training_only(cell: str) -> None:
     module = make_layers(cell, 2, False)
     module.dropout = 0.9

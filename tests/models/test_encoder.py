@@ -1,6 +1,7 @@
 """The model's mathematics: batched, packed and one by one are the same, and no direction reads padding."""
 
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from builders import make_config
 from unroll.models.batches import make_batch
 from unroll.models.classifier import EMBEDDING_STD, TextClassifier
 from unroll.models.predict import compute_outputs, count_parameters
+from unroll.params.common import Cell
 from unroll.text.tokens import PADDING_ID, Tokens
 
-CELLS, POOLINGS = ("rnn", "gru", "lstm"), ("last", "max", "mean", "attention")
+CELLS, POOLINGS = get_args(Cell), ("last", "max", "mean", "attention")
 VARIANTS = list(itertools.product(CELLS, (False, True), POOLINGS, (1, 2)))
 
 

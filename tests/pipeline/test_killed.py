@@ -66,7 +66,7 @@ def kill_in(workspace: Workspace, stage: str, seconds: float, number: signal.Sig
 
 
 def mend_locks(workspace: Workspace) -> None:
-    """Do what docs/troubles.md says for when DVC was killed while it wrote its own locks."""
+    """Do what docs/troubleshooting.md says for when DVC was killed while it wrote its own locks."""
     locks = workspace.path / ".dvc" / "tmp" / "rwlock"
     try:
         json.loads(locks.read_text())

@@ -79,6 +79,12 @@ def test_the_other_commands_run(quick_workspace: Workspace) -> None:
     assert (quick_workspace.path / "dvc_plots" / "index.html").is_file()
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+def test_a_page_begins_with_whom_it_is_for(page: Path) -> None:
+    title, _, first, *_ = page.read_text().splitlines()
+    assert title.startswith("# ") and first.startswith("For whoever ")
+
+
 def test_links_lead_somewhere() -> None:
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("pipelines/*/README.md")):
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):

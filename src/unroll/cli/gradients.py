@@ -1,6 +1,8 @@
 """How far gradients reach back in time, in one cell and another: the study of docs/gradients.md."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from unroll.base.errors import InputError
 from unroll.models.batches import make_batch
 from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig
+from unroll.params.common import Cell
 from unroll.params.texts import ArchitectureParams, TextParams
 from unroll.text.tokens import Tokens
 from unroll.training.gradients import measure_gradients
@@ -28,6 +31,13 @@ class Reach:
     def ratio(self) -> float:
         """How much of the gradient of the last step comes back to the first."""
         return self.norms[0] / self.norms[-1] if self.norms[-1] else float("nan")
+
+
+def check_cells(names: Iterable[str]) -> None:
+    """Raise InputError if one of these is not the name of a cell."""
+    for name in names:
+        if name not in get_args(Cell):
+            raise InputError(f"--cell {name}: expected one of {', '.join(get_args(Cell))}")
 
 
 def measure_reach(tokens: Tokens, config: ModelConfig, cell: str, gain: float, forget_bias: float, seed: int) -> Reach:

@@ -1,7 +1,6 @@
 """The commands that ask a model: `unroll predict`, `neighbors` and `gradients`."""
 
 import math
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,15 +13,7 @@ if TYPE_CHECKING:
     from unroll.inference.classifier import Classifier
 
 
-class Cell(StrEnum):
-    """The recurrent cells."""
-
-    RNN = "rnn"
-    GRU = "gru"
-    LSTM = "lstm"
-
-
-DEFAULT_CELLS, DEFAULT_GAINS = [Cell.RNN, Cell.LSTM], [1.0, 3.0]
+DEFAULT_CELLS, DEFAULT_GAINS = ["rnn", "lstm"], [1.0, 3.0]
 
 
 def predict(
@@ -81,7 +72,7 @@ def neighbors(
 
 
 def gradients(
-    cell: Annotated[list[Cell], typer.Option(help="Cell to measure; may be repeated.")] = DEFAULT_CELLS,
+    cell: Annotated[list[str], typer.Option(help="Cell to measure; may be repeated.")] = DEFAULT_CELLS,
     gain: Annotated[
         list[float], typer.Option(help="Factor of the recurrent weights; may be repeated.")
     ] = DEFAULT_GAINS,
@@ -92,15 +83,16 @@ def gradients(
     output: Annotated[Path | None, typer.Option(help="PNG file to draw.")] = None,
 ) -> None:
     """Measure how far gradients reach back in time: in untrained networks of the pipeline's size, on its texts."""
-    from unroll.cli.gradients import choose_texts, configure, draw_reaches, measure_reach
+    from unroll.cli.gradients import check_cells, choose_texts, configure, draw_reaches, measure_reach
     from unroll.params.texts import read_text_params
     from unroll.sequences.plots import save_figure
     from unroll.text.tokens import load_tokens
 
+    check_cells(cell)
     params = read_text_params()
     chosen = choose_texts(load_tokens(Path("data/tokens"), "train"), steps, texts)
     config = configure(params, chosen)
-    reaches = [measure_reach(chosen, config, name.value, factor, forget_bias, seed) for factor in gain for name in cell]
+    reaches = [measure_reach(chosen, config, name, factor, forget_bias, seed) for factor in gain for name in cell]
     columns = ["gain", "cell", "first_step", "last_step", "first_over_last"]
     cells = [[f"{r.gain:g}", r.cell, f"{r.norms[0]:.2e}", f"{r.norms[-1]:.2e}", f"{r.ratio:.2e}"] for r in reaches]
     print_table(columns, cells, Format.TABLE)

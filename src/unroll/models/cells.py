@@ -45,6 +45,11 @@ def step_lstm(projected: Tensor, state: tuple[Tensor, Tensor], weight: Tensor, b
     return torch.sigmoid(o) * torch.tanh(memory), memory
 
 
+LAYERS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+# One step of a layer, by its `mode`.
+STEPS: dict[str, Callable[..., Any]] = {"RNN_TANH": step_rnn, "GRU": step_gru, "LSTM": step_lstm}
+
+
 def unroll_layers(layers: nn.RNNBase, features: Tensor, state: State | None = None) -> tuple[Tensor, State]:
     """Compute what `layers(features, state)` does, by a loop over time for each layer and direction.
 
@@ -86,8 +91,6 @@ def _walk(
     bias_hh: Tensor,
 ) -> Iterator[Any]:
     """Yield the state after each step: what the layers' step takes and returns, for an LSTM two tensors."""
-    steps: dict[type[nn.RNNBase], Callable[..., Any]] = {nn.RNN: step_rnn, nn.GRU: step_gru, nn.LSTM: step_lstm}
-    step = steps[type(layers)]
     for projected in linear(features, weight_ih, bias_ih).unbind(dim=1):
-        state = step(projected, state, weight_hh, bias_hh)
+        state = STEPS[layers.mode](projected, state, weight_hh, bias_hh)
         yield state

@@ -4,10 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from unroll.models.cells import State, unroll_layers
+from unroll.models.cells import LAYERS, State, unroll_layers
 from unroll.params.common import EncoderParams
-
-CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class RecurrentEncoder(nn.Module):
@@ -22,7 +20,7 @@ class RecurrentEncoder(nn.Module):
         self.directions = 2 if config.bidirectional else 1
         self.output_size = config.hidden_size * self.directions
         self.unrolled = unrolled  # by the loops of cells.py, for sequences of full length
-        self.layers = CELLS[config.cell](
+        self.layers = LAYERS[config.cell](
             input_size,
             config.hidden_size,
             num_layers=config.layers,

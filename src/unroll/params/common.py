@@ -21,6 +21,8 @@ OptionalText = Annotated[str | None, AfterValidator(lambda value: value or None)
 Sha256 = Annotated[str | None, Field(pattern=r"^([0-9a-fA-F]{64})?$"), AfterValidator(lambda value: value or None)]
 
 SPLIT_NAMES = ("train", "val", "test")
+Cell = Literal["rnn", "gru", "lstm"]
+
 LIMIT_BYTES = 100_000  # of a parameter file, of which a second is needed for some ten thousand
 
 
@@ -35,7 +37,7 @@ class SourceParams(Section):
 
 
 class EncoderParams(Section):
-    cell: Literal["rnn", "gru", "lstm"]
+    cell: Cell
     hidden_size: Size
     layers: Annotated[int, Field(ge=1, le=16)]
     bidirectional: bool

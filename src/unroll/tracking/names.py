@@ -44,7 +44,8 @@ def name_scores(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str
 
 def name_baseline(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str, float]:
     """Name metrics/baseline.json and metrics/baseline_per_class.json as the same figures of a network are named."""
-    tested = {name: scores[name] for name in ("accuracy", "calibration_error", "log_loss", "macro_f1")}
+    of_fitting = ("c", "temperature", "val_macro_f1", "parameters")
+    tested = {name: value for name, value in scores.items() if name not in of_fitting}
     fitted = {"best/val_macro_f1": round(scores["val_macro_f1"], 6), "parameters": scores["parameters"]}
     return name_scores(tested, per_class) | fitted
 
