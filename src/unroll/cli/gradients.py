@@ -52,9 +52,10 @@ def measure_reach(tokens: Tokens, config: ModelConfig, cell: str, gain: float, f
     model = TextClassifier(config.model_copy(update=changes)).eval()
     with torch.no_grad():
         layer = model.encoder.layers
-        layer.weight_hh_l0.mul_(gain)
+        weights = dict(layer.named_parameters())
+        weights["weight_hh_l0"].mul_(gain)
         if cell == "lstm":
-            layer.bias_ih_l0[layer.hidden_size : 2 * layer.hidden_size] = forget_bias
+            weights["bias_ih_l0"][layer.hidden_size : 2 * layer.hidden_size] = forget_bias
     batch = make_batch(tokens, np.arange(len(tokens)))
     return Reach(cell, gain, measure_gradients(model, batch, Classification()).steps)
 
