@@ -9,10 +9,10 @@ from unroll.base.portable import fix_torch
 
 
 def choose_device(name: str, portable: bool = False) -> torch.device:
-    """Return the device that "auto", "cpu" or "cuda" stands for; what is portable is computed on the CPU.
+    """Return the device that "auto", "cpu" or "cuda" stands for; portable trainings use the CPU.
 
     Raises:
-        InputError: CUDA is asked for and not there.
+        InputError: CUDA is asked for and not available.
     """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
@@ -21,7 +21,7 @@ def choose_device(name: str, portable: bool = False) -> torch.device:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Raise InputError for a precision that the device has no use for: on CPUs, bfloat16 is slower."""
+    """Raise InputError for a precision that does not pay off on the device: on CPUs, bfloat16 is slower."""
     if precision != "float32" and device.type != "cuda":
         raise InputError(
             f"train.precision = {precision!r}: only CUDA devices train with it; on the CPU expected float32"
@@ -31,12 +31,12 @@ def check_precision(precision: str, device: torch.device) -> None:
 def make_repeatable(threads: int, device: torch.device, portable: bool = False) -> None:
     """Let the same computation give the same bits each time: a fixed number of threads, deterministic algorithms.
 
-    Sums are divided among threads, so another number of threads gives other last digits. On the CPU, what the models
-    use is deterministic anyway; PyTorch's switch would but take a second, and then time in every step. `portable`: the
-    same bits on other processors too, if PyTorch has not computed anything yet.
+    Sums are divided among threads, so another number of threads gives other last digits. On the CPU the models use only
+    deterministic operations; PyTorch's switch would cost a second, and more time in every step. portable: the same bits
+    on other processors, too; PyTorch must not have computed anything yet.
 
     Raises:
-        InputError: it is to be portable, and the processor has not the instructions for it.
+        InputError: `portable` is set and the processor lacks the instructions for it.
     """
     if portable:
         fix_torch()

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 from unroll.base.errors import InputError, explain_missing
 
-if TYPE_CHECKING:  # imported where they are used: most that read files need neither
+if TYPE_CHECKING:  # imported where they are used: most callers need neither
     import numpy as np
     import pandas as pd
 
-# What only writing can meet: no room, no more quota, a larger file than allowed, a disk that takes nothing.
+# Errors that only writing can meet: no room, no quota, a file too large, a read-only disk.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
@@ -28,7 +28,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 def replace_when_done(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
-    What a process that was killed has left of the same file is removed too.
+    This also removes what a killed process has left of the same file.
 
     Raises:
         InputError: `path` is a folder, its folder cannot be made or written to, or there is no room for the file.
@@ -42,7 +42,7 @@ def replace_when_done(path: Path) -> Iterator[Path]:
         os.close(handle)
     temporary = Path(name)
     try:
-        with explain_write_errors(path, NO_ROOM):  # the block may read, too
+        with explain_write_errors(path, NO_ROOM):  # not other errors: the block may read, too
             yield temporary
         with explain_write_errors(path):
             temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
@@ -53,7 +53,7 @@ def replace_when_done(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def open_scratch(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` for what it is made from; remove it in any case.
+    """Yield a temporary folder beside `path`, for what the file is made from; always remove it.
 
     Raises:
         InputError: the folder cannot be written to, or there is no room in it.
@@ -68,7 +68,7 @@ def open_scratch(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def explain_write_errors(path: Path, only: Collection[int] = ()) -> Iterator[None]:
-    """Turn what the system says in the block, of those error numbers or of all, into one line about `path`.
+    """Turn a system error in the block into one line about `path`; only: these error numbers, or all of them.
 
     Raises:
         InputError: the file cannot be written.
@@ -120,10 +120,10 @@ def save_array(path: Path, array: "np.ndarray") -> None:
 
 
 def load_array(path: Path, content: str, *, mapped: bool = False) -> "np.ndarray":
-    """Read a .npy file, or map it into memory: then nothing is read until it is used; content: what it should hold.
+    """Read a .npy file, or map it into memory, to be read when it is used; content: what it should hold.
 
     Raises:
-        InputError: the file is missing, or is no such array.
+        InputError: the file is missing or holds no such array.
     """
     import numpy as np
 
@@ -142,9 +142,9 @@ def compute_hash(path: Path, algorithm: str) -> str:
 
 
 def find_root() -> Path:
-    """Return the repository's root: of the main checkout, also inside DVC's temporary experiment directories.
+    """Return the root of the main checkout, even inside DVC's temporary experiment directories.
 
-    Each folder under pipelines/ is a DVC repository of its own inside it; all share what stands in the root.
+    Each folder under pipelines/ is a DVC repository of its own inside it; all share what is in the root.
     """
     here = Path(os.environ.get("DVC_ROOT") or Path.cwd())
     found = here
@@ -157,10 +157,10 @@ def find_root() -> Path:
 
 
 def resolve_location(location: str, root: Path) -> str:
-    """Return an address as it is, and a path as one that does not depend on where the process runs.
+    """Return an address unchanged, and a path made independent of the working directory.
 
     Raises:
-        InputError: the address cannot be read, or the path is in the home folder of nobody.
+        InputError: the address cannot be parsed, or the path names the home folder of an unknown user.
     """
     if "://" in location:
         try:
@@ -170,17 +170,17 @@ def resolve_location(location: str, root: Path) -> str:
         return location
     try:
         return str(root / Path(location).expanduser())
-    except RuntimeError:  # ~name of nobody
+    except RuntimeError:  # ~name, and there is no such user
         raise InputError(f"{location}: there is no such home folder") from None
 
 
 def _find_prefix(path: Path) -> str:
-    """Return how this process's temporary names for a file begin; other machines may write to the same folder."""
+    """Return the prefix of this process's temporary names for a file; other machines may use the same folder."""
     return f".{path.stem}-{socket.gethostname()}-{os.getpid()}-"
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what processes of this machine that were killed have left of a file under temporary names."""
+    """Remove the temporary files that killed processes of this machine have left of a file."""
     own = _find_prefix(path).removesuffix(f"{os.getpid()}-")
     for leftover in path.parent.glob(f"{escape(own)}[0-9]*-*{escape(path.suffix)}"):
         process = leftover.name.removeprefix(own).partition("-")[0]

@@ -4,9 +4,9 @@ import subprocess
 
 
 def ask_git(*arguments: str, check: bool = False) -> str:
-    """Return what Git prints; nothing if it fails, unless `check` lets that be an error.
+    """Return what Git prints. If Git fails, return an empty text, or raise an error with `check`.
 
-    It asks without the lock that `git status` takes to note what it saw, which would stop a person's `git commit`.
+    It takes no lock, as `git status` would to refresh the index: that could stop a person's `git commit`.
 
     Raises:
         subprocess.CalledProcessError: Git fails, with `check`.

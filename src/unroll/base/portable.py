@@ -1,15 +1,15 @@
-"""What makes the libraries compute the same bytes on one processor as on another."""
+"""Settings that make the libraries compute the same bytes on different processors."""
 
 import os
 
 from unroll.base.errors import InputError
 
-# Which instructions each library is to compute with, instead of the widest that it finds. A matrix product of Intel's
-# MKL is the same on other makers' processors in its oldest form alone.
+# The instructions that each library must use, instead of the widest that it finds. Only the oldest code of Intel's MKL
+# gives the same matrix products on processors of other makers.
 DISPATCH = {
     "ATEN_CPU_CAPABILITY": "avx2",  # PyTorch's own kernels
     "MKL_CBWR": "COMPATIBLE",  # PyTorch's matrix products
-    "OPENBLAS_CORETYPE": "Nehalem",  # SciPy's products of vectors, with which gensim learns word vectors
+    "OPENBLAS_CORETYPE": "Nehalem",  # SciPy's products of vectors, which gensim uses to learn word vectors
 }
 
 
@@ -19,12 +19,12 @@ def fix_dispatch() -> None:
 
 
 def fix_torch() -> None:
-    """Fix the instructions for PyTorch, and do without oneDNN, which writes its code for the processor it finds.
+    """Fix the instructions for PyTorch, and switch off oneDNN, which generates code for the processor that it finds.
 
     Raises:
-        InputError: PyTorch does not compute with AVX2, as the processor has none or something has been computed before.
+        InputError: PyTorch does not use AVX2: the processor lacks it, or PyTorch has computed something before.
     """
-    import torch  # imported here: pretraining does without
+    import torch  # imported here: pretraining does not need it
 
     fix_dispatch()
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]  # a descriptor, which takes a bool

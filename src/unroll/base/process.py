@@ -1,4 +1,4 @@
-"""How a stage, or the program `unroll`, runs as a process: how it ends, and what it spares itself."""
+"""How a stage, or the program `unroll`, runs as a process: how it ends, and how it saves time."""
 
 import atexit
 import gc
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from unroll.base.errors import InputError, end_in_one_line
 from unroll.base.versions import check_versions
 
-# How many objects are made between two looks for garbage, and how many such looks between thorough ones.
+# New objects between two garbage collections, and collections between two thorough ones.
 RARELY = (50_000, 20, 100)
 
 
 def run_stage(main: Callable[[], None], *, computes: bool = True) -> None:
-    """Run a stage's main function; a wrong input ends in one line, a bug in its traceback, which DVC's log then has.
+    """Run a stage's main function. A wrong input ends in one line, a bug in its traceback, for DVC's log.
 
-    A stage that `computes` depends on requirements-compute.txt, and so refuses other versions than those.
+    A stage that `computes` depends on requirements-compute.txt, and refuses to run with other versions.
     A request to terminate ends it as Ctrl-C does, so that nothing is left half-written or marked as running.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -34,17 +34,17 @@ def run_stage(main: Callable[[], None], *, computes: bool = True) -> None:
 
 
 def collect_rarely() -> None:
-    """Let Python look for garbage rarely, and not when the process ends.
+    """Let Python collect garbage rarely, and not when the process ends.
 
-    What MLflow and PyTorch make when they are imported lives as long as the process does. To look through it takes a
-    fourth of the time that importing takes, and at the end as long again.
+    The objects that MLflow and PyTorch create on import live as long as the process. Scanning them takes a fourth of
+    the import's time, and as long again at the end.
     """
     gc.set_threshold(*RARELY)
     atexit.register(gc.freeze)
 
 
 def _check_room() -> None:
-    """Raise InputError if no temporary file can be written: libraries would tell of it in long tracebacks."""
+    """Raise InputError if no temporary file can be written: libraries would report that in long tracebacks."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError as error:

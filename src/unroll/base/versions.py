@@ -1,4 +1,4 @@
-"""The installed versions of the packages that compute must be those that the outputs in dvc.lock depend on."""
+"""Check that the installed packages that compute have the versions that the outputs in dvc.lock depend on."""
 
 import os
 from importlib.metadata import PackageNotFoundError, version
@@ -12,10 +12,10 @@ COMPUTE = Path(__file__).resolve().parents[2] / "requirements-compute.txt"
 def check_versions(file: Path = COMPUTE) -> None:
     """Compare the pinned versions in `file` with those that are installed.
 
-    A package that is installed without the repository around it has no such file: then there is nothing to compare.
+    If unroll is installed without the repository around it, there is no such file and nothing to compare.
 
     Raises:
-        InputError: one differs; or a line is no pin.
+        InputError: a version differs, or a line is no pin.
     """
     if not file.is_file():
         return
@@ -33,7 +33,7 @@ def check_versions(file: Path = COMPUTE) -> None:
 
 
 def read_pins(file: Path) -> dict[str, str]:
-    """Return the version of each package that a file of requirements pins; what it includes by `-r` is left out.
+    """Return the version of each package that a requirements file pins, without the files that it includes by `-r`.
 
     Raises:
         InputError: a line does not have the form NAME==VERSION.

@@ -34,12 +34,12 @@ def check() -> None:
     print(f"{len(entries)} files in DVC's cache, none damaged")
 
 
-ENTRY = re.compile(r"[0-9a-f]{30}(\.dir)?")  # after two digits that are the folder's name
+ENTRY = re.compile(r"[0-9a-f]{30}(\.dir)?")  # the folder's name has the first two digits
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A file whose content has not the MD5 that it is known by."""
+    """A file whose content does not have the MD5 in its name."""
 
     path: Path
     found_md5: str
@@ -49,7 +49,7 @@ def find_cache() -> Path:
     """Return the folder of DVC's cache.
 
     Raises:
-        InputError: this folder is in no DVC repository.
+        InputError: this folder is not in a DVC repository.
     """
     result = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False)
     if result.returncode:
@@ -63,14 +63,14 @@ def list_entries(cache: Path) -> list[Path]:
 
 
 def find_damage(entries: list[Path]) -> list[Damage]:
-    """Read these files of the cache; return those that are not what their name says."""
+    """Read these files of the cache; return those that do not match their name."""
     progress = tqdm(entries, unit=" files", desc="check", disable=None)
     found = [Damage(path, compute_hash(path, "md5")) for path in progress]
     return [damage for damage in found if damage.found_md5 != damage.path.parent.name + damage.path.stem]
 
 
 def list_copies(damages: list[Damage], lock: Path) -> list[Path]:
-    """Return the outputs in dvc.lock, or the files in them, that have the same wrong content: they come from there."""
+    """Return the outputs in dvc.lock, or files in them, with the same wrong content: copies of the damaged file."""
     wrong = {damage.found_md5 for damage in damages}
     if not wrong or not lock.is_file():
         return []

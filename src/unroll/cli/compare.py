@@ -1,4 +1,4 @@
-"""unroll compare: the results that were asked for, in tables, with notes on what was left out."""
+"""unroll compare: tables of the chosen results, with notes on what was left out."""
 
 import math
 import sys
@@ -29,19 +29,19 @@ COSTS = ("parameters", "seconds")
 
 @dataclass(frozen=True)
 class Question:
-    """What is compared, by which parameters, and which results are meant."""
+    """What to compare, by which parameters, and among which results."""
 
     by: list[str]
     metrics: list[str]
-    conditions: dict[str, str]  # values that parameters have
-    against: tuple[str, ...]  # values of `by`; none for those of params.yaml
+    conditions: dict[str, str]  # parameters that results must have
+    against: tuple[str, ...]  # values of `by` to compare with; empty: those of params.yaml
 
 
 def print_comparison(found: Results, question: Question, present: dict[str, str], format: Format) -> None:
     """Print tables of the results, and notes on standard error; present: the parameters of params.yaml, flat.
 
     Raises:
-        InputError: no result is what was asked for.
+        InputError: no result matches.
     """
     by, metrics = question.by, question.metrics
     results = _choose(found.networks, question)
@@ -66,7 +66,7 @@ def print_comparison(found: Results, question: Question, present: dict[str, str]
 
 
 def _choose(found: list[Result], question: Question) -> list[Result]:
-    """Return the results that are meant and have all the metrics; tell how many are left out for want of them."""
+    """Return the matching results that have all the metrics; print how many lack some."""
     metrics = question.metrics
     require_known("parameter", question.by, {name for result in found for name in result.params})
     require_known("metric", metrics, {name for result in found for name in result.metrics})
@@ -114,8 +114,8 @@ def tabulate_differences(
 def tabulate_over_baseline(rows: list[ComparisonRow], by: list[str]) -> tuple[list[str], list[list[str]]]:
     """Return columns and cells: how many runs were compared with their baseline, and their mean difference to it.
 
-    The interval's ends are the means of the ends of the runs' own intervals, which tell how far a difference may be
-    due to the choice of test rows.
+    The interval's ends are the means of the runs' own ends. Those say how far a difference may be due to the choice of
+    test rows.
     """
     cells = []
     for row in rows:
@@ -126,7 +126,7 @@ def tabulate_over_baseline(rows: list[ComparisonRow], by: list[str]) -> tuple[li
 
 
 def tabulate_figures(rows: list[ComparisonRow], by: list[str]) -> tuple[list[str], list[list[str]]]:
-    """Return columns and cells with every figure in a cell of its own, for programs."""
+    """Return columns and cells, with every figure in its own cell, for programs."""
     metrics = list(rows[0].summaries)
     parts = ("mean", "sd", "difference", "low", "high")
     columns = [*by, "runs", "seeds", "pairs", *(f"{name} {part}" for name in metrics for part in parts)]

@@ -1,4 +1,4 @@
-"""Tables that commands print: for a terminal, for a Markdown document, or as comma-separated values."""
+"""Tables that commands print: for a terminal, as Markdown, or as comma-separated values."""
 
 import csv
 import re
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from unroll.base.errors import make_printable
 
-NUMBER = re.compile(r"[-+]?\d[\d.,]*( .*)?$|–?$")  # perhaps with a deviation or an interval, or not known
+NUMBER = re.compile(r"[-+]?\d[\d.,]*( .*)?$|–?$")  # perhaps with a deviation or an interval; or a dash
 
 
 class Format(StrEnum):
@@ -19,7 +19,7 @@ class Format(StrEnum):
 
 
 def print_table(columns: list[str], rows: list[list[str]], format: Format) -> None:
-    """Print a table; columns of numbers are put to the right."""
+    """Print a table; columns of numbers are aligned to the right."""
     if format is Format.CSV:
         csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
         return
@@ -41,5 +41,5 @@ def print_table(columns: list[str], rows: list[list[str]], format: Format) -> No
         table.add_column(name, no_wrap=True, justify="right" if right else "left")
     for row in rows:
         table.add_row(*row)
-    # Cells are cut where a terminal is narrow, but never in a file or pipe.
+    # A narrow terminal cuts cells; a file or pipe never does.
     Console(width=None if sys.stdout.isatty() else 1000, markup=False, highlight=False).print(table)

@@ -1,4 +1,4 @@
-"""How far gradients reach back in time, in one cell and another: the study of docs/gradients.md."""
+"""How far gradients reach back in time in different cells: the study of docs/gradients.md."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from unroll.training.objectives import Classification
 
 @dataclass(frozen=True)
 class Reach:
-    """The norm of the loss's gradient by what is read at each step, the first first, of a cell."""
+    """For a cell, the norm of the loss's gradient with respect to the input of each step, in order."""
 
     cell: str
-    gain: float  # by which the recurrent weights were multiplied before
+    gain: float  # the factor of the recurrent weights
     norms: list[float]
 
     @property
     def ratio(self) -> float:
-        """How much of the gradient of the last step comes back to the first."""
+        """The gradient at the first step, divided by that at the last."""
         return self.norms[0] / self.norms[-1] if self.norms[-1] else float("nan")
 
 
@@ -43,9 +43,9 @@ def check_cells(names: Iterable[str]) -> None:
 def measure_reach(tokens: Tokens, config: ModelConfig, cell: str, gain: float, forget_bias: float, seed: int) -> Reach:
     """Return the gradients of an untrained network that reads texts in one direction and answers after the last word.
 
-    tokens: texts of one length. Multiplying the recurrent weights by more than one is what lets a network's gradients
-    explode instead of vanish (Pascanu et al. 2013, arXiv:1211.5063); a forget gate's bias is what keeps an LSTM's from
-    vanishing before it has learned to (Jozefowicz et al. 2015, ICML).
+    tokens: texts of one length. Recurrent weights that are multiplied by more than one let gradients explode instead of
+    vanish (Pascanu et al. 2013, arXiv:1211.5063). A forget gate's bias keeps an LSTM's gradients from vanishing before
+    it has learned to forget (Jozefowicz et al. 2015, ICML).
     """
     torch.manual_seed(seed)
     changes = {"cell": cell, "bidirectional": False, "layers": 1, "pooling": "last"}
@@ -61,13 +61,13 @@ def measure_reach(tokens: Tokens, config: ModelConfig, cell: str, gain: float, f
 
 
 def configure(params: TextParams, tokens: Tokens) -> ModelConfig:
-    """Return the configuration of a network of the size that the pipeline's has, for these texts."""
+    """Return the configuration of a network of the pipeline's size, for these texts."""
     values = params.model.model_dump(include=set(ArchitectureParams.model_fields)) | {"head": "softmax"}
     return ModelConfig(**values, vocabulary_size=int(tokens.ids.max()) + 1, classes=int(tokens.labels.max()) + 1)
 
 
 def choose_texts(tokens: Tokens, steps: int, count: int) -> Tokens:
-    """Return the first texts that have so many tokens, cut to that length.
+    """Return the first `count` texts that have `steps` tokens or more, cut to that length.
 
     Raises:
         InputError: there are none.
@@ -82,13 +82,13 @@ def choose_texts(tokens: Tokens, steps: int, count: int) -> Tokens:
 
 
 def draw_reaches(reaches: list[Reach]) -> Figure:
-    """Draw the norms over time, a line for each cell, beside each other for each gain."""
+    """Draw the norms over time: a panel for each gain, a line for each cell."""
     gains = sorted({reach.gain for reach in reaches})
     figure = Figure(figsize=(4.2 * len(gains) + 0.6, 3.6), layout="constrained")
     for axes, gain in zip(figure.subplots(1, len(gains), sharey=True, squeeze=False).flat, gains, strict=True):
         for reach in reaches:
             if reach.gain == gain:
-                norms = [norm or np.nan for norm in reach.norms]  # what is too small for a float32 has no point
+                norms = [norm or np.nan for norm in reach.norms]  # values too small for a float32 are not drawn
                 axes.semilogy(range(1, len(norms) + 1), norms, label=reach.cell)
         axes.set_title(f"recurrent weights × {gain:g}")
         axes.set_xlabel("time step that the gradient came back to")

@@ -167,7 +167,7 @@ def _collect_results(source: Source, tracking: "TrackingParams") -> "Results":
 
 
 def _read_conditions(texts: list[str]) -> dict[str, str]:
-    """Read `NAME=VALUE`; a value may be written as in params.yaml or as `dvc exp run -S` takes it."""
+    """Read `NAME=VALUE`; values are written as in params.yaml or as for `dvc exp run -S`."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

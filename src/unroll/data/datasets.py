@@ -19,12 +19,12 @@ IMDB_SUFFIXES = (".tar.gz",)
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a data set. `part` is "all", or "train" and "test" where the test rows are a file of their own."""
+    """One file of a data set. `part` is "all", or "train" and "test" if the test rows have their own file."""
 
     part: str
     location: str
     checksum: str | None  # SHA-256, or another with its name before it: "md5:7c2a…"
-    suffixes: tuple[str, ...] = SUFFIXES  # of the formats that the file may have
+    suffixes: tuple[str, ...] = SUFFIXES  # the formats that the file may have
 
     @property
     def file_name(self) -> str:
@@ -38,14 +38,14 @@ class Layout:
 
     header: tuple[str, ...] | None  # column names of files that have no header row
     text_columns: tuple[str, ...]  # joined by a space
-    context_columns: tuple[str, ...]  # more text of the row, which classification never reads; joined as well
+    context_columns: tuple[str, ...]  # more text of the row, never classified; also joined
     label_column: str
     class_names: dict[str, str] | None  # label in the file → name; None: the file's labels are the names
-    is_archive: bool = False  # of reviews, which tells each row's part; all others are tables
+    is_archive: bool = False  # an archive of reviews, which names each row's part; all others are tables
 
 
 def list_sources(data: DataParams, root: Path) -> list[Source]:
-    """Return the files of the chosen data set; relative paths that the user gives count from `root`."""
+    """Return the files of the chosen data set; the user's relative paths start at `root`."""
     if data.url:
         suffixes = IMDB_SUFFIXES if data.dataset == "imdb" else SUFFIXES
         first = Source("train" if data.test_url else "all", resolve_location(data.url, root), data.sha256, suffixes)
@@ -62,10 +62,10 @@ def list_sources(data: DataParams, root: Path) -> list[Source]:
 
 
 def find_sample(folder: Path = Path("data/sample")) -> Path:
-    """Return the one table in the folder of the sample, which is Git's: so the working directory's copy counts.
+    """Return the one table in the sample's folder. Git tracks it, so the working directory's copy is read.
 
     Raises:
-        InputError: there is none, or more than one.
+        InputError: there is no table, or more than one.
     """
     tables = sorted(folder.glob("*.csv"))
     if len(tables) != 1:
@@ -94,8 +94,8 @@ def choose_layout(data: DataParams) -> Layout:
 def read_rows(path: Path, layout: Layout, part: str = "all") -> Iterator[pd.DataFrame]:
     """Yield chunks of the file with the string columns `text`, `context`, `label`, `part` and the number `row`, from 1.
 
-    Missing cells are empty strings, and so is the context of a data set that has none. `part` is that of the file, but
-    for archives, which tell it of each row.
+    Missing cells are empty strings, and so is the context of a data set without one. `part` is that of the file; an
+    archive names it for each row.
 
     Raises:
         InputError: see `read_table` and `read_reviews`.

@@ -1,4 +1,4 @@
-"""Files from the web or from this machine: fetched, and checked before anything is used."""
+"""Files from the web or from this machine: fetched, and checked before they are used."""
 
 import hashlib
 import shutil
@@ -20,7 +20,7 @@ MOST_BYTES = 2**34  # of a download; the largest file that the documentation nam
 
 
 def fetch(location: str, target: Path, parameter: str = "data.url") -> None:
-    """Copy a local file, or download one over http or https, to `target`; parameter: where `location` can be changed.
+    """Copy a local file, or download one over http or https, to `target`; parameter: the one that sets `location`.
 
     Raises:
         InputError: the file does not exist or could not be fetched.
@@ -35,12 +35,12 @@ def fetch(location: str, target: Path, parameter: str = "data.url") -> None:
 
 
 def fetch_cached(location: str, sha256: str | None, root: Path, parameter: str) -> Path:
-    """Return where a large file is on this machine, after downloading it if that has to be; a path is taken as it is.
+    """Return the local path of a large file, downloaded if necessary; a path is returned unchanged.
 
-    A download whose checksum is known is kept under .dvc/tmp/ in the repository's root, and not done again.
+    A download whose checksum is known is kept under .dvc/tmp/ in the repository's root, and not repeated.
 
     Raises:
-        InputError: the file does not exist, could not be fetched, or is not the one that was meant.
+        InputError: the file does not exist, could not be fetched, or has another checksum.
     """
     found = resolve_location(location, root)
     scheme = urlsplit(found).scheme if "://" in found else "file"
@@ -63,7 +63,7 @@ def fetch_cached(location: str, sha256: str | None, root: Path, parameter: str) 
 
 
 def refuse_html(path: Path, location: str) -> None:
-    """Raise InputError for a web page, which is what moved or private files often turn into."""
+    """Raise InputError for a web page: servers often send one instead of a moved or private file."""
     with path.open("rb") as file:
         start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
@@ -71,7 +71,7 @@ def refuse_html(path: Path, location: str) -> None:
 
 
 def check_content(path: Path, expected: str | None, location: str) -> str:
-    """Return the file's SHA-256; raise InputError if the checksum is another one than expected (see `Source`)."""
+    """Return the file's SHA-256; raise InputError if the checksum is not the expected one (see `Source`)."""
     sha256 = compute_hash(path, "sha256")
     algorithm, _, digits = (expected or sha256).lower().rpartition(":")
     found = compute_hash(path, algorithm) if algorithm else sha256
@@ -86,13 +86,13 @@ def _copy(source: Path, target: Path, parameter: str) -> None:
     try:
         shutil.copyfile(source, target)
     except OSError as error:
-        if error.errno in NO_ROOM:  # of the copy, of which `replace_when_done` tells
+        if error.errno in NO_ROOM:  # writing the copy failed, which `replace_when_done` reports
             raise
         raise InputError(f"{parameter}: {source} cannot be read: {error.strerror}") from None
 
 
 def _require_file(path: Path, parameter: str) -> None:
-    """Raise InputError for what is no file. A device or a pipe might never end."""
+    """Raise InputError unless it is a regular file. A device or a pipe might never end."""
     if not path.is_file():
         found = "a folder" if path.is_dir() else "a device or a pipe"
         problem = f"is {found}, expected a file" if path.exists() else "does not exist"
@@ -129,20 +129,20 @@ def _stream(url: str, target: Path, parameter: str) -> None:
         with tqdm(total=announced or None, unit="B", unit_scale=True, desc="download", disable=None) as progress:
             for block in response.iter_content(BLOCK_BYTES):
                 size += len(block)
-                _check_size(url, size, limit, parameter)  # what was announced need not be true
+                _check_size(url, size, limit, parameter)  # the announced size need not be true
                 file.write(block)
                 progress.update(len(block))
 
 
 def _check_redirect(response: requests.Response, **options: object) -> None:
-    """Raise InputError for a redirect to something else than a web server, or from an encrypted one to another."""
+    """Raise InputError for a redirect to anything but a web server, or from https to http."""
     if not response.is_redirect:
         return
     location = response.headers["location"]
     allowed = ["https"] if response.url.startswith("https:") else ["http", "https"]
     try:
         scheme = urlsplit(urljoin(response.url, location)).scheme
-    except ValueError:  # no address at all
+    except ValueError:  # not an address at all
         scheme = ""
     if scheme not in allowed:
         raise InputError(f"{response.url} redirects to {location}: expected an address with {' or '.join(allowed)}")
@@ -171,5 +171,5 @@ def _describe(error: requests.RequestException) -> str:
     if isinstance(error, requests.ConnectionError):
         return "the server could not be reached"
     if isinstance(error, ValueError):
-        return "this is not a whole address"  # the error quotes it in pieces, of which one may be a password
+        return "this is not a whole address"  # the error quotes it in pieces, and one may be a password
     return hide_password(str(error))

@@ -1,8 +1,8 @@
 """The Large Movie Review Dataset (Maas et al. 2011), read from its archive as it was published.
 
-The archive is read from its beginning to its end and never unpacked to disk. Of tarfile only the parser of single
-headers is used: what else it does (long names, sparse files, links) no review needs, and a hostile archive can make it
-fill the memory or never end.
+The archive is read from beginning to end and never unpacked to disk. Only tarfile's parser of single headers is used.
+Reviews need none of its other features (long names, sparse files, links), and with them a hostile archive can fill the
+memory or never end.
 """
 
 import gzip
@@ -33,9 +33,9 @@ _TYPES_WITHOUT_CONTENT = (
 
 
 def read_reviews(path: Path, chunk_rows: int = CHUNK_ROWS, limit_bytes: int = LIMIT_BYTES) -> Iterator[pd.DataFrame]:
-    """Yield chunks of so many rows, or of fewer long ones: strings `text`, `label` and `part` ("train" or "test").
+    """Yield chunks of `chunk_rows` rows, or fewer long ones: strings `text`, `label` and `part` ("train" or "test").
 
-    Rows come as they stand in the archive: another order would need all texts in memory, or a second reading.
+    Rows keep the archive's order: another one would need all texts in memory, or a second reading.
 
     Raises:
         InputError: the file is missing or is not a whole tar.gz; a member is outside the archive's folder, too long
@@ -51,7 +51,7 @@ def read_reviews(path: Path, chunk_rows: int = CHUNK_ROWS, limit_bytes: int = LI
 
 
 def _stream_reviews(path: Path, limit_bytes: int) -> Iterator[tuple[str, str, str]]:
-    """Yield the text, label and part of each review; all else in the archive is passed over."""
+    """Yield the text, label and part of each review; skip everything else in the archive."""
     with explain_read_errors(path), gzip.open(path, "rb") as file:
         while any(header := _read_exactly(file, tarfile.BLOCKSIZE, path)):
             member = _parse_header(header, path)
@@ -63,7 +63,7 @@ def _stream_reviews(path: Path, limit_bytes: int) -> Iterator[tuple[str, str, st
             if review and member.type in _TYPES_OF_TEXTS:
                 yield _read_text(file, member, path), LABELS[review[2]], review[1]
             file.seek(end)
-        # A block of zeros has ended the archive. The rest is read for the sake of gzip's checksum.
+        # A block of zeros has ended the archive. The rest is read so that gzip checks its checksum.
         file.seek(limit_bytes)
         if file.read(1):
             raise _describe_excess(path, limit_bytes)

@@ -1,7 +1,7 @@
 """The stages' own parquet tables, read and written a batch at a time.
 
-What is written at once is a row group, and no batch is read from two: so where a reader of files from elsewhere takes
-fewer rows at a time, as they are long, all stages after it do.
+Each batch is written as a row group, and no batch is read from two groups. So if the reader of the raw files takes
+fewer rows at a time, because they are long, all later stages do so, too.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ BATCH_ROWS = 20_000
 
 def read_record_batches(path: Path, *columns: str) -> Iterator[pa.RecordBatch]:
     """Yield these columns of a table, or all of them, some thousand rows at a time."""
-    # Arrow's buffer in advance would in the end hold the whole file.
+    # With pre-buffering, Arrow would end up holding the whole file.
     with pq.ParquetFile(path, pre_buffer=False) as file:
         for group in range(file.num_row_groups):
             yield from file.iter_batches(BATCH_ROWS, row_groups=[group], columns=list(columns) or None)

@@ -26,7 +26,7 @@ from unroll.data.unpack import (
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 LIMIT_BYTES_OF_A_ROW = 2**26
-STEP_ROWS = 1000  # of parquet, at once: a value that repeats itself takes no room in the file, but does in memory
+STEP_ROWS = 1000  # of parquet, at once: a repeated value takes no room in the file, but does in memory
 _END = 'end"'  # a line of one field; inside quotation marks it would be another one
 
 
@@ -76,7 +76,7 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
             if not header:
                 raise InputError(f"{path} is empty: expected a table with text and labels")
             _check_decoded(path, "header row", header)
-            yield _make_chunk(path, [], header, 1)  # has its columns, so that they are looked at first
+            yield _make_chunk(path, [], header, 1)  # so that the columns are checked first
         first = 1
         for chunk in group_rows(rows):
             yield _make_chunk(path, chunk, header, first)
@@ -84,7 +84,7 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
 
 
 def _parse_rows(path: Path, unpacked: io.BufferedIOBase, width: int | None) -> Iterator[list[str]]:
-    """Yield the fields of each row that is not blank; missing ones are empty, bytes that are not UTF-8 surrogates.
+    """Yield the fields of each row that is not blank; missing fields are empty, invalid UTF-8 becomes surrogates.
 
     width: how many fields a row has; None: as many as the first one.
     """
@@ -92,7 +92,7 @@ def _parse_rows(path: Path, unpacked: io.BufferedIOBase, width: int | None) -> I
         f"{path} has a row of more than {LIMIT_BYTES_OF_A_ROW:,} bytes: is there a quotation mark without its other "
         "half?"
     )
-    csv.field_size_limit(sys.maxsize)  # the limit of a row is the one that counts
+    csv.field_size_limit(sys.maxsize)  # LIMIT_BYTES_OF_A_ROW applies instead
     file = Bounded(unpacked, LIMIT_BYTES_OF_A_ROW, complaint)
     lines = io.TextIOWrapper(io.BufferedReader(file), encoding="utf-8-sig", errors="surrogateescape", newline="")
     reader = csv.reader(chain(lines, [_END]), delimiter=_separator(path))
@@ -142,8 +142,8 @@ def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def _read_steps(path: Path) -> Iterator[pa.Table]:
-    """Yield some rows at a time as text, the fewer the longer they are."""
-    # Arrow's buffer in advance would in the end hold the whole file.
+    """Yield some rows at a time as text; the longer the rows, the fewer."""
+    # With pre-buffering, Arrow would end up holding the whole file.
     with pq.ParquetFile(path, pre_buffer=False) as file:
         limit, size = limit_unpacked(path), 0
         for number in range(file.num_row_groups):
@@ -157,7 +157,7 @@ def _read_steps(path: Path) -> Iterator[pa.Table]:
 
 
 def _write_out(column: pa.Array) -> pa.Array:
-    """Return the column as text. Lists and the like, which Arrow does not turn into text, as Python writes them."""
+    """Return the column as text; nested values, which Arrow does not turn into text, as Python writes them."""
     if pa.types.is_nested(column.type):
         return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
     column = column.cast(pa.string())

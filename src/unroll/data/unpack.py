@@ -1,4 +1,4 @@
-"""What every reader of files from elsewhere shares: a bound on what they unpack to, and the words when they fail."""
+"""What all readers of outside files share: a limit on the unpacked size, and the errors when reading fails."""
 
 import gzip
 import io
@@ -10,11 +10,11 @@ from typing import Any
 
 from unroll.base.errors import InputError
 
-# Text packs to a third or a tenth, a table that repeats itself to a fiftieth, a bomb of zeros to a thousandth.
+# Text packs to a third or a tenth, a repetitive table to a fiftieth, a bomb of zeros to a thousandth.
 MOST_TIMES_LARGER = 100
 ALWAYS_ALLOWED = 2**26
 MOST_BYTES = 2**36
-# What is in memory at once: one long row may come on top of it.
+# Rows and characters in memory at once; one long row may come on top.
 CHUNK_ROWS = 20_000
 CHUNK_CHARACTERS = 2**25
 GZIP = b"\x1f\x8b"  # what a gzip file begins with (RFC 1952)
@@ -22,7 +22,7 @@ GZIP = b"\x1f\x8b"  # what a gzip file begins with (RFC 1952)
 
 @contextmanager
 def explain_read_errors(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in the block, while it reads a file that may be gzip, into one line.
+    """Turn errors of the block, which reads a file that may be gzip, into one line.
 
     Raises:
         InputError: the file is missing, cannot be read or is not a whole gzip file.
@@ -52,8 +52,8 @@ def check_unpacked(path: Path, size: int, limit: int) -> None:
 def open_unpacked(path: Path, limit: int | None = None) -> Iterator[io.BufferedIOBase]:
     """Open a file, and unpack it as it is read where its name ends in .gz.
 
-    limit: how many bytes it may unpack to, by default `limit_unpacked`; whoever reads more gets an InputError, as does
-    whoever opens what is packed more often than its name says.
+    limit: how many bytes it may unpack to, by default `limit_unpacked`. Reading more raises InputError, and so does
+    opening a file that is packed twice.
     """
     if path.suffix.lower() != ".gz":
         with path.open("rb") as file:
@@ -72,7 +72,7 @@ def open_unpacked(path: Path, limit: int | None = None) -> Iterator[io.BufferedI
 def group_rows(
     rows: Iterable[Sequence[str]], most_rows: int = CHUNK_ROWS, most_characters: int = CHUNK_CHARACTERS
 ) -> Iterator[list[Sequence[str]]]:
-    """Yield rows of text in lists, each of which ends with its row `most_rows` or with its `most_characters`."""
+    """Yield rows of text in lists; a list ends when it has `most_rows` rows or `most_characters` characters."""
     chunk: list[Sequence[str]] = []
     size = 0
     for row in rows:
@@ -86,9 +86,9 @@ def group_rows(
 
 
 class Bounded(io.RawIOBase):
-    """A stream of which no more than `limit` bytes may be read, or InputError says the `complaint`.
+    """A stream that lets at most `limit` bytes be read; more raises InputError with the `complaint`.
 
-    Whoever sets `size` to 0 begins to count anew: so rows that do not end can be kept from filling the memory.
+    Setting `size` to 0 restarts the count. So a limit for each row keeps endless rows from filling the memory.
     """
 
     def __init__(self, file: io.BufferedIOBase, limit: int, complaint: str) -> None:

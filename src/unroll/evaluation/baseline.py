@@ -1,4 +1,4 @@
-"""The rival of the networks: a linear classifier of words and of parts of words, which trains in seconds."""
+"""The networks' rival: a linear classifier of words and parts of words, which trains in seconds."""
 
 from dataclasses import dataclass
 from operator import itemgetter
@@ -12,15 +12,15 @@ from sklearn.svm import LinearSVC
 from unroll.evaluation.validation import compute_macro_f1, fit_temperature
 
 CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of C, the inverse strength of regularization
-# Each class has a machine of its own, which reads all rows. Where that comes to more readings than this (rows times
-# classes; AG News has 480,000 at most), parts of words are left out, which are nine tenths of all, and every other C.
+# Each class has its own machine, which reads all rows. Above this many readings (rows times classes; AG News has at
+# most 480,000), parts of words, nine tenths of all features, are left out, and so is every other C.
 READINGS = 500_000
-COEFFICIENTS = 40_000_000  # of words, and of parts of words: beyond that, the rarest are left out (320 MB each)
+COEFFICIENTS = 40_000_000  # at most, of words and of parts of words each (320 MB); the rarest are left out
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted linear classifier, and what was chosen for it by the validation split."""
+    """A fitted linear classifier, with what the validation split chose for it."""
 
     features: FeatureUnion
     classifier: LinearSVC
@@ -39,11 +39,11 @@ class Baseline:
 
 
 def fit_baseline(texts: list[str], labels: np.ndarray, val_texts: list[str], val_labels: np.ndarray) -> Baseline:
-    """Fit TF-IDF of words and of characters inside words, and a linear support vector machine upon it.
+    """Fit TF-IDF of words and of characters inside words, and a linear support vector machine on it.
 
-    texts are cleaned ones, as the networks read them; labels: [rows] int64. Everything is learned from the training
-    rows; validation rows choose C, by macro-F1, and the temperature that makes probabilities of distances. What there
-    is too much of is left out: see `READINGS` and `COEFFICIENTS`.
+    texts: cleaned, as the networks read them; labels: [rows] int64. Everything is learned from the training rows. The
+    validation rows choose C, by macro-F1, and the temperature that turns distances into probabilities. `READINGS` and
+    `COEFFICIENTS` limit the features.
     """
     classes = int(labels.max()) + 1
     is_large = len(texts) * classes > READINGS
@@ -55,17 +55,17 @@ def fit_baseline(texts: list[str], labels: np.ndarray, val_texts: list[str], val
         distances = _decide(classifier, val_rows)
         return compute_macro_f1(val_labels, distances.argmax(axis=1), classes), c, classifier, distances
 
-    # One after the other, the first of the best: with many classes, there is no room for all at once.
+    # One at a time, since many classes leave no room for all; of equals, the first is kept.
     score, c, classifier, distances = max(map(fit, CANDIDATES[1::2] if is_large else CANDIDATES), key=itemgetter(0))
     return Baseline(features, classifier, c, fit_temperature(distances, val_labels), score)
 
 
 def make_features(most: int | None = None, parts_of_words: bool = True) -> FeatureUnion:
-    """Return the features: words alone and in pairs, and 2 to 5 characters inside a word, weighted by TF-IDF.
+    """Return the features: single words and pairs, and 2 to 5 characters inside a word, weighted by TF-IDF.
 
-    most: how many there may be of either kind, the most frequent.
+    most: the limit for either kind; the most frequent are kept.
     """
-    # Cleaning has decided about case.
+    # Cleaning has already decided about case.
     settings = {"lowercase": False, "sublinear_tf": True, "dtype": np.float32, "max_features": most}
     words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), **settings)  # nosec B106 # no secret
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **settings)
@@ -73,6 +73,6 @@ def make_features(most: int | None = None, parts_of_words: bool = True) -> Featu
 
 
 def _decide(classifier: LinearSVC, rows: np.ndarray) -> np.ndarray:
-    """Return a distance for each class, `[rows, classes]`; of two classes scikit-learn gives but one."""
+    """Return a distance for each class, `[rows, classes]`; for two classes scikit-learn gives only one."""
     distances = classifier.decision_function(rows)
     return distances if distances.ndim == 2 else np.stack([-distances, distances], axis=1)

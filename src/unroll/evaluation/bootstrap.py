@@ -1,4 +1,4 @@
-"""How far a difference between two models may be due to the choice of test rows."""
+"""How much of a difference between two models may be due to the choice of test rows."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ DRAWN_AT_ONCE = 1_000_000  # counts, so that memory stays small
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference, and the interval that holds it with 95 % confidence."""
+    """A difference, with its 95 % confidence interval."""
 
     difference: float
     low: float
@@ -19,13 +19,13 @@ class Interval:
 
 
 def bootstrap_macro_f1(labels: np.ndarray, first: np.ndarray, second: np.ndarray, classes: int) -> Interval:
-    """Return how much higher the macro-F1 of the first predictions is than that of the second ones, on the same rows.
+    """Return how much higher the macro-F1 of the first predictions is than that of the second, on the same rows.
 
     labels, first, second: [rows] int64. The interval holds the middle 95 % of the differences on resampled rows
     (paired percentile bootstrap: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13); the same
     arguments give the same interval.
     """
-    # Rows of the same label and predictions are alike, so it is enough to draw how many there are of each kind.
+    # Rows with the same label and predictions are alike, so it is enough to draw how many there are of each kind.
     kinds, counts = np.unique(np.stack([labels, first, second], axis=1), axis=0, return_counts=True)
     label, *predicted = (_mark(column, classes) for column in kinds.T)
     generator = np.random.default_rng(0)
@@ -42,19 +42,19 @@ def bootstrap_macro_f1(labels: np.ndarray, first: np.ndarray, second: np.ndarray
 
 
 def _mark(column: np.ndarray, classes: int) -> csr_array:
-    """Return which class each kind has, `[kinds, classes]`: a one in each row, and nothing else kept or computed."""
+    """Return the class of each kind, `[kinds, classes]`, as a sparse array with a one in each row."""
     return csr_array((np.ones_like(column), (np.arange(len(column)), column)), shape=(len(column), classes))
 
 
 def _subtract(counts: np.ndarray, label: csr_array, first: csr_array, second: csr_array) -> np.ndarray:
-    """Return the difference of macro-F1 for each row of `counts`, `[resamples, kinds]`."""
+    """Return the difference in macro-F1 for each row of `counts`, `[resamples, kinds]`."""
     return _compute_macro_f1(counts, label, first) - _compute_macro_f1(counts, label, second)
 
 
 def _compute_macro_f1(counts: np.ndarray, label: csr_array, predicted: csr_array) -> np.ndarray:
     """Return the mean over classes of 2 TP / (actual + predicted).
 
-    A class that has no row has 0, as everywhere; but one whose few rows are not among those drawn is left out.
+    As everywhere, a class without rows counts as 0; but a class of which no row was drawn is left out.
     """
     hits, total = counts @ (label * predicted), counts @ (label + predicted)
     not_drawn = (total == 0) & ((label + predicted).sum(axis=0) > 0)

@@ -6,16 +6,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-# However many classes there are, a picture takes about a second and some megabytes.
-WRITTEN = 20  # classes up to which a confusion matrix has its numbers written into it
-TICKS = 80  # names at its edges
+# These keep a picture to about a second and some megabytes, however many classes there are.
+WRITTEN = 20  # the most classes for which a confusion matrix shows its numbers
+TICKS = 80  # the most names at its edges
 CURVES = 10  # classes in one picture of curves: as many as there are colours
 
 
 def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
     """Draw a confusion matrix: counts ([classes, classes], actual × predicted), coloured by the share of each row.
 
-    With more than `WRITTEN` classes the picture grows no more: it has no numbers, and not every class's name.
+    Beyond `WRITTEN` classes the picture grows no more: it has no numbers, and not every class's name.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.5 + 0.8 * min(len(class_names), WRITTEN)
@@ -30,7 +30,7 @@ def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
             axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else "black")
     ticks = range(0, len(class_names), -(-len(class_names) // TICKS))
     names = [class_names[number] for number in ticks]
-    # A dollar sign is one, and begins no formula.
+    # Escape dollar signs, which would begin a formula.
     axes.set_xticks(ticks, names, rotation=rotation, ha=alignment, parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
     axes.set_xlabel("predicted")
@@ -42,12 +42,12 @@ def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
 def draw_precision_recall(labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]) -> Figure:
     """Draw precision over recall for each class against the others, with its average precision.
 
-    Of more than `CURVES` classes, those of the lowest average precision. labels: [rows] int64; probabilities: [rows,
-    classes].
+    If there are more than `CURVES` classes, draw those of the lowest average precision. labels: [rows] int64;
+    probabilities: [rows, classes].
     """
     figure = Figure(figsize=(5.6, 5), layout="constrained")
     axes = _prepare_unit_square(figure, "recall", "precision")
-    there = np.unique(labels)  # a class that has no row in this split has no recall
+    there = np.unique(labels)  # a class without rows in this split has no recall
     averages = {number: average_precision_score(labels == number, probabilities[:, number]) for number in there}
     drawn = sorted(sorted(there, key=averages.__getitem__)[:CURVES])
     for number in drawn:
@@ -64,7 +64,7 @@ def draw_precision_recall(labels: np.ndarray, probabilities: np.ndarray, class_n
 
 
 def draw_reliability(reliability: pd.DataFrame, error: float) -> Figure:
-    """Draw accuracy over confidence, and below it how many predictions have which confidence.
+    """Draw accuracy over confidence, and below it a histogram of the confidences.
 
     reliability: the rows of `unroll.evaluation.scores.compute_reliability`; error: their expected calibration error.
     """
@@ -92,7 +92,7 @@ def _prepare_unit_square(figure: Figure, x: str, y: str, axes: Axes | None = Non
 
 
 def draw_learning_curves(history: pd.DataFrame) -> Figure:
-    """Draw losses, and beside them the main validation score, over epochs; the epoch that was kept is marked.
+    """Draw losses and, beside them, the main validation score over epochs; mark the epoch that was kept.
 
     history: one row for each epoch, the columns of metrics/plots/history.csv.
     """

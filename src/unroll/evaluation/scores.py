@@ -1,4 +1,4 @@
-"""Scores of predictions: overall, for each class, how far their probabilities can be believed; and as tables."""
+"""Scores of predictions: overall, by class, and how far probabilities can be trusted; also as tables."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ def compute_scores(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> 
     """Return the few figures that models are compared by: metrics/test.json.
 
     labels: [rows] int64; probabilities: [rows, classes] float64, rows that sum to 1. Log loss is the mean of
-    -ln(probability of the true class), in nats, of which scikit-learn counts 36 at most for a row; for the calibration
-    error see `compute_reliability`.
+    -ln(probability of the true class), in nats; scikit-learn counts at most 36 for a row. For the calibration error see
+    `compute_reliability`.
     """
     predicted = probabilities.argmax(axis=1)
     classes = probabilities.shape[1]
@@ -29,7 +29,7 @@ def compute_scores(labels: np.ndarray, probabilities: np.ndarray, bins: int) -> 
 def compute_class_scores(labels: np.ndarray, predicted: np.ndarray, class_names: list[str]) -> dict[str, Any]:
     """Return precision, recall, F1 and support of each class, and their averages: metrics/per_class.json.
 
-    labels and predicted: [rows] int64. Macro averages count every class the same, weighted ones by its support; a
+    labels and predicted: [rows] int64. Macro averages weight all classes equally, weighted ones by support; a
     precision or recall that would divide by zero is 0.
     """
     numbers = list(range(len(class_names)))
@@ -55,8 +55,7 @@ def compute_reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int
     """Return how often predictions of about the same confidence are right.
 
     The confidence of a prediction is the probability of the predicted class. Confidences are put into `bins` bins of
-    equal width between 0 and 1; each bin that is not empty is a row: its mean `confidence`, its `accuracy`, its
-    `count`.
+    equal width between 0 and 1. Each nonempty bin is a row: its mean `confidence`, its `accuracy` and its `count`.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     table = pd.DataFrame(
@@ -75,7 +74,7 @@ def compute_reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int
 def compute_calibration_error(reliability: pd.DataFrame) -> float:
     """Return the expected calibration error (Naeini et al. 2015, AAAI).
 
-    It is the mean distance of confidence and accuracy over the rows of `compute_reliability`, weighted by count.
+    It is the mean distance between confidence and accuracy over the rows of `compute_reliability`, weighted by count.
     """
     distances = (reliability["accuracy"] - reliability["confidence"]).abs()
     return float(np.average(distances, weights=reliability["count"]))
@@ -87,6 +86,6 @@ def tabulate_classes(per_class: dict[str, Any]) -> pd.DataFrame:
 
 
 def tabulate_predictions(labels: np.ndarray, predicted: np.ndarray, class_names: list[str]) -> pd.DataFrame:
-    """Return the actual and the predicted class of each row, of which DVC makes the confusion matrix."""
+    """Return the actual and the predicted class of each row, for DVC's confusion matrix."""
     names = np.array(class_names, dtype=object)
     return pd.DataFrame({"actual": names[labels], "predicted": names[predicted]})

@@ -1,4 +1,4 @@
-"""What training needs of evaluation: macro-F1 and the temperature, without the second that scikit-learn takes."""
+"""The part of evaluation that training needs: macro-F1 and temperature, without scikit-learn's second to import."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 def compute_macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
     """Return the unweighted mean of the classes' F1, 2 TP / (actual + predicted); labels and predicted: [rows] int64.
 
-    A class that is neither there nor predicted counts as 0.
+    A class that neither occurs nor is predicted counts as 0.
     """
     hits, actual, found = (
         np.bincount(numbers, minlength=classes) for numbers in (labels[labels == predicted], labels, predicted)
@@ -17,10 +17,10 @@ def compute_macro_f1(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the number to divide logits by that gives the lowest log loss (Guo et al. 2017, ICML).
+    """Return the temperature: dividing the logits by it gives the lowest log loss (Guo et al. 2017, ICML).
 
-    Where all rows are right, any sharper probabilities would be better still; then nothing is sharpened. logits: [rows,
-    classes]; labels: [rows] int64.
+    If all rows are right, sharper probabilities are always better; then nothing is sharpened. logits: [rows, classes];
+    labels: [rows] int64.
     """
     lowest = 0 if (logits.argmax(axis=1) == labels).all() else -5
 

@@ -1,6 +1,6 @@
-"""models/ to predictions: texts to probabilities, by the cleaning and the vocabulary that training used.
+"""From models/ to predictions: texts to probabilities, with the cleaning and the vocabulary of the training.
 
-Neither PyTorch nor the training code is needed, so a prediction starts at once.
+It needs neither PyTorch nor the training code, so a prediction starts at once.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Classifier:
-    """Everything that models/ holds; `encode` returns the token ids of a cleaned text."""
+    """Everything in models/; `encode` returns the token ids of a cleaned text."""
 
     cleaning: Cleaning
     encode: Callable[[str], list[int]]
@@ -39,10 +39,10 @@ class Classifier:
         A text of which cleaning leaves nothing has no prediction: its row is NaN.
 
         Raises:
-            InputError: the weights are infinite or no numbers.
+            InputError: the weights are infinite or NaN.
         """
         ids = [self.encode(clean_text(text, self.cleaning)) for text in texts]
-        if len(ids) == 1 and ids[0]:  # gathering would take a tenth of the time
+        if len(ids) == 1 and ids[0]:  # batching would take a tenth of the time
             return _check_numbers(predict_one(self.network, ids[0]))
         probabilities = np.full((len(texts), len(self.class_names)), np.nan, dtype=np.float32)
         rows = [row for row, text in enumerate(ids) if text]
@@ -52,11 +52,11 @@ class Classifier:
         return probabilities
 
     def tabulate(self, texts: list[str]) -> "pd.DataFrame":
-        """Return a table of the columns `prediction` and `probability_CLASS`, one row for each text.
+        """Return a table with the columns `prediction` and `probability_CLASS`, one row for each text.
 
         The row of a text that has no prediction is empty.
         """
-        import pandas as pd  # imported here: predicting one text needs no tables
+        import pandas as pd  # imported here: predicting one text needs no table
 
         probabilities = self.predict(texts)
         table = pd.DataFrame(probabilities, columns=[f"probability_{name}" for name in self.class_names])
@@ -84,7 +84,7 @@ def load_classifier(folder: Path = Path("models")) -> Classifier:
             "expected the files of one training"
         )
     weights = load_weights(folder / "model.safetensors", config)
-    check_parts(folder, TEXT_PARTS)  # the last, because what else is wrong says more
+    check_parts(folder, TEXT_PARTS)  # last, because the other errors say more
     return Classifier(cleaning, make_encoder(tokenizer), build_network(weights, config), class_names)
 
 

@@ -1,6 +1,6 @@
-"""The trained classifier in NumPy: the mathematics of unroll.models.classifier, without PyTorch's second to start.
+"""The trained classifier in NumPy: the mathematics of unroll.models.classifier, without PyTorch's second to import.
 
-States have the directions (one or two) as their first axis; the backward one reads the reversed texts.
+The first axis of states is the direction (one or two); the backward direction reads the reversed texts.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,12 +11,12 @@ from unroll.inference.network import Layer, Network
 from unroll.inference.packing import Packed, pack_one, pack_texts
 from unroll.text.tokens import Tokens
 
-TABLE_BYTES = 2**28  # no larger table of words is made
+TABLE_BYTES = 2**28  # the largest table of words
 
 
 def predict_one(network: Network, ids: list[int]) -> np.ndarray:
     """Return the classes' probabilities of a text of at least one token, `[1, classes]` float32."""
-    # Too little work for a table, or to be divided among threads.
+    # Too little work for a table or for several threads.
     return _apply_softmax(_compute_batch(network, pack_one(ids), None), network.config.temperature)
 
 
@@ -28,11 +28,11 @@ def predict_all(network: Network, tokens: Tokens) -> np.ndarray:
 def compute_logits(network: Network, tokens: Tokens) -> np.ndarray:
     """Return the logits of texts of at least one token each, `[rows, classes]` float32.
 
-    One thread computes: more gain little on products of this size, and lose much beside a busy neighbour.
+    One thread computes: more gain little on products of this size, and lose much on a busy machine.
     """
     logits = np.empty((len(tokens), network.config.classes), dtype=np.float32)
     with network.blas.limit(limits=1):
-        # To project every word, once for all calls, is then less work than to project every token.
+        # Projecting every word, once for all calls, is then less work than projecting every token.
         pays = len(tokens.ids) >= len(network.embedding) and network.table_bytes <= TABLE_BYTES
         table = network.table if pays else None
         for packed in pack_texts(tokens):
@@ -65,14 +65,14 @@ def _compute_batch(network: Network, packed: Packed, table: np.ndarray | None) -
 def _read(cell: str, layer: Layer, projected: np.ndarray, index: np.ndarray, sizes: list[int]) -> Iterator[np.ndarray]:
     """Yield the states after the first tokens, after the second …: `[directions, texts, hidden]`.
 
-    projected: what inputs add to the gates, `[gates, directions * inputs, hidden]`; index: which input each direction
-    reads, in the order of reading, `[directions, tokens]` int64; sizes: how many texts have a first token, a second ….
+    projected: what inputs add to the gates, `[gates, directions * inputs, hidden]`; index: the inputs that each
+    direction reads, in that order, `[directions, tokens]` int64; sizes: how many texts have a first token, a second ….
     """
     gates, directions, _, hidden_size = layer.input.shape
     if directions == 2:  # the inputs of the backward direction come after those of the forward one
         index = index + np.array([[0], [projected.shape[1] // 2]])
     step, texts, start = STEPS[cell], sizes[0], 0
-    # Before the first token the state is zero, and so is what it adds to the gates.
+    # Before the first token, the state is zero, and adds nothing to the gates.
     hidden = np.zeros((directions, texts, hidden_size), dtype=np.float32)
     product = np.zeros((gates, directions, texts, hidden_size), dtype=np.float32)
     extra = layer.extra.repeat(texts, axis=1)
@@ -114,7 +114,7 @@ def _step_lstm(inputs: np.ndarray, product: np.ndarray, hidden: np.ndarray, memo
     candidate = np.tanh(product[3], out=product[3])
     entry, forget, output = _finish_sigmoid(product[:3])
     candidate *= entry
-    memory *= forget  # in place: the next step finds it there
+    memory *= forget  # in place: the next step reads it there
     memory += candidate
     after = np.tanh(memory)
     after *= output
@@ -147,20 +147,20 @@ def _pool(network: Network, states: Iterator[np.ndarray], packed: Packed) -> np.
 
 
 def _align(states: Iterator[np.ndarray], packed: Packed) -> np.ndarray:
-    """Put the states of both directions beside each other at their token, `[tokens, directions * hidden]`."""
+    """Join the states of both directions at each token, `[tokens, directions * hidden]`."""
     forward, *backward = np.concatenate(list(states), axis=1)
     return np.concatenate([forward, *(found[packed.mirror] for found in backward)], axis=1)
 
 
 def _reduce(operation: Callable[[np.ndarray, np.ndarray], np.ndarray], steps: Iterable[np.ndarray]) -> np.ndarray:
-    """Reduce values of the first tokens, the second …, each `[..., texts, size]`, to one value of each text."""
+    """Reduce the values of the first tokens, the second …, each `[..., texts, size]`, to one value for each text."""
     steps = iter(steps)
     result = next(steps)
     for values in steps:
         texts = values.shape[-2]
         if texts == result.shape[-2]:
             result = operation(result, values)
-        else:  # the texts that have ended keep theirs
+        else:  # texts that have ended keep their result
             result = np.concatenate([operation(result[..., :texts, :], values), result[..., texts:, :]], axis=-2)
     return result
 

@@ -1,4 +1,4 @@
-"""The words whose vectors point in the most similar direction, by cosine, of a trained model or of any vectors."""
+"""Nearest words by the cosine of their vectors, of a trained model or of a file."""
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -21,10 +21,10 @@ SUGGESTIONS = 5
 def find_neighbors(word: str, read_blocks: Callable[[], Blocks], top: int, origin: str) -> list[tuple[str, float]]:
     """Return the `top` words nearest to `word` with their similarity, the nearest first.
 
-    The vectors are read twice, block by block, so that they need not fit into memory; origin: where they are from.
+    The vectors are read twice, block by block, so they need not fit into memory; origin: their name in messages.
 
     Raises:
-        InputError: the word is not among them, or its vector is zero.
+        InputError: the word has no vector, or its vector is zero.
     """
     vector = find_vector(word, read_blocks())
     if vector is None:
@@ -42,9 +42,9 @@ def find_vector(word: str, blocks: Blocks) -> np.ndarray | None:
 
 
 def rank_words(word: str, vector: np.ndarray, blocks: Blocks, top: int) -> list[tuple[str, float]]:
-    """Return the `top` words of the highest cosine to `vector`, the highest first, and no vectors of zeros.
+    """Return the `top` words with the highest cosine to `vector`, the highest first; zero vectors are left out.
 
-    `word` itself is left out. Of a word's several vectors the nearest counts.
+    `word` itself is left out. If a word has several vectors, the nearest counts.
     """
     unit = _normalize(vector[None])[0]
     best: list[tuple[str, float]] = []
@@ -58,7 +58,7 @@ def rank_words(word: str, vector: np.ndarray, blocks: Blocks, top: int) -> list[
 
 
 def suggest_words(word: str, blocks: Blocks) -> list[str]:
-    """Return the words of the most similar spelling, whatever their case, the most similar first."""
+    """Return the words with the most similar spelling, ignoring case, the most similar first."""
     close: dict[str, str] = {}
     for words, _ in blocks:
         spellings = {other.lower(): other for other in reversed(words)} | close
@@ -67,7 +67,7 @@ def suggest_words(word: str, blocks: Blocks) -> list[str]:
 
 
 def load_model_vectors(folder: Path) -> tuple[list[str], np.ndarray]:
-    """Read the tokens of a trained model and their vectors, [tokens, features], without padding and the unknown token.
+    """Read a trained model's tokens and vectors, [tokens, features], without padding and the unknown token.
 
     Raises:
         InputError: a file is missing or damaged, or the files do not belong together.
@@ -81,12 +81,12 @@ def load_model_vectors(folder: Path) -> tuple[list[str], np.ndarray]:
         )
     vectors = load_weights(folder / "model.safetensors", config)["embedding.weight"]
     check_parts(folder, ("config.json", "tokenizer.json", "model.safetensors"))
-    first = UNKNOWN_ID + 1  # the first token that stands for a text of its own
+    first = UNKNOWN_ID + 1  # the first real token
     return sorted(ids, key=ids.__getitem__)[first:], vectors[first:]
 
 
 def _normalize(vectors: np.ndarray) -> np.ndarray:
-    """Make vectors, [rows, size], as long as one; those of zeros stay what they are. Computed in float64."""
+    """Scale vectors, [rows, size], to length one; zero vectors stay zero. Computed in float64."""
     vectors = vectors.astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)

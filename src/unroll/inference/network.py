@@ -11,14 +11,14 @@ from unroll.models.files import GATES, ModelConfig, list_suffixes
 
 @dataclass(frozen=True)
 class Layer:
-    """The weights of a recurrent layer, float32. Each gate and each direction is a block of its own.
+    """The weights of a recurrent layer, float32, with a block for each gate and direction.
 
     input: [gates, directions, features, hidden]; recurrent: [gates, directions, hidden, hidden]; bias: the sum of both
-    biases, [gates, directions, 1, hidden]; extra: [directions, 1, hidden], the bias inside a GRU's reset gate, or an
-    LSTM's memory before the first token, zero.
+    biases, [gates, directions, 1, hidden]; extra: [directions, 1, hidden], the bias that a GRU's reset gate multiplies,
+    or an LSTM's memory before the first token, zero.
 
-    The gates' order is PyTorch's, but for an LSTM's candidate, which is the last. What leads to the other gates is
-    halved: their sigmoid is (tanh(x / 2) + 1) / 2, because NumPy's tanh is the fast one.
+    The gates are in PyTorch's order, except that an LSTM's candidate is last. The weights of all gates but the
+    candidate are halved: sigmoid(x) is (tanh(x / 2) + 1) / 2, and NumPy's tanh is the faster function.
     """
 
     input: np.ndarray
@@ -37,7 +37,7 @@ class Layer:
 class Network:
     """A classifier.
 
-    embedding: [vocabulary, features]; score: of attention, [directions * hidden, 1]; head: [directions * hidden,
+    embedding: [vocabulary, features]; score: attention's, [directions * hidden, 1]; head: [directions * hidden,
     classes]; head_bias: [classes]; all float32. blas: the library that computes NumPy's matrix products.
     """
 
@@ -61,9 +61,9 @@ class Network:
 
 
 def build_network(weights: dict[str, np.ndarray], config: ModelConfig) -> Network:
-    """Arrange the weights of a TextClassifier, given by the names of its state dictionary."""
+    """Arrange the weights of a TextClassifier, given by their names in its state dictionary."""
     head, bias = weights["head.weight"], weights["head.bias"]
-    if config.head == "logit":  # that of the second class; the first one's is 0
+    if config.head == "logit":  # the logit of the second class; the first one's is 0
         head, bias = np.concatenate([np.zeros_like(head), head]), np.concatenate([np.zeros_like(bias), bias])
     return Network(
         config,

@@ -1,4 +1,4 @@
-"""Texts of different lengths laid out so that they can be read together, without padding."""
+"""Texts of different lengths, laid out to be read together without padding."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from unroll.text.tokens import Tokens
 
-BATCH_TOKENS = 4096  # so that what is computed for a batch stays in the processor's cache
+BATCH_TOKENS = 4096  # so that a batch fits the processor's cache
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Packed:
     """Some texts in order of falling length: the first token of each, then the second of each that has one, and so on.
 
     rows: [texts] int64, their numbers; lengths: [texts] int64; sizes: how many texts have a first token, a second …;
-    ids: [tokens] int32; texts: [tokens] int64, which text a token is of; mirror: [tokens] int64, where the token
-    stands that is as far from the text's end as this one from its start.
+    ids: [tokens] int32; texts: [tokens] int64, the text of each token; mirror: [tokens] int64, the position of the
+    token that is as far from the text's end as this one is from its start.
     """
 
     rows: np.ndarray
@@ -39,7 +39,7 @@ def pack_texts(tokens: Tokens) -> Iterator[Packed]:
 
 
 def pack_one(ids: list[int]) -> Packed:
-    """Return what `pack_texts` yields of a single text, in a tenth of the time."""
+    """Return what `pack_texts` yields for a single text, in a tenth of the time."""
     length = len(ids)
     zeros = np.zeros(length, dtype=np.int64)
     return Packed(zeros[:1], np.array([length]), [1] * length, np.array(ids), zeros, mirror=np.arange(length)[::-1])

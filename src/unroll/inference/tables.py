@@ -1,4 +1,4 @@
-"""A table of texts to a table with their predictions."""
+"""From a table of texts to a table with their predictions."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from unroll.inference.classifier import Classifier
 
 
 def predict_table(classifier: Classifier, source: Path, column: str, output: Path) -> None:
-    """Write the table with its predictions, a chunk of rows at a time, and tell how many rows they were.
+    """Write the table with its predictions, a chunk of rows at a time, and print the number of rows.
 
     Raises:
-        InputError: the table cannot be read, has no such column, or has one that the output needs; it is the output.
+        InputError: the table cannot be read, lacks the column, or has one that the output needs; or it is the output.
     """
     if output.suffix != ".csv":
         raise InputError(f"--output {output}: expected a name that ends in .csv")

@@ -1,4 +1,4 @@
-"""Examples of any kind to batches, with as little padding as their lengths allow."""
+"""From examples of any kind to batches, with as little padding as their lengths allow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from torch import Tensor
 
 
 class Examples(Protocol):
-    """The examples of a split: texts (tokens.py) or real-valued sequences (sequences.py).
+    """The examples of a split: texts (text/tokens.py) or real-valued sequences (sequences/arrays.py).
 
-    lengths: [rows] int64; targets: [rows, …], what is to be predicted of each.
+    lengths: [rows] int64; targets: [rows, …], what is to be predicted for each.
     """
 
     @property
@@ -31,7 +31,7 @@ class Examples(Protocol):
         """Return a checksum of inputs and targets; equal digests are equal rows in equal order."""
 
     def describe(self, split: str) -> dict[str, Any]:
-        """Return what MLflow shows of the data: its `source`, `schema` (columns) and `profile` (sizes by name)."""
+        """Return what MLflow shows about the data: its `source`, `schema` (columns) and `profile` (sizes by name)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Batch:
     """Some examples of a split.
 
     rows: [batch] int64, their numbers in the split; inputs: [batch, time] int64 or [batch, time, features] float32;
-    targets: [batch, …]; lengths: [batch] int64 on the CPU (where packing wants them), or None if each example fills
+    targets: [batch, …]; lengths: [batch] int64 on the CPU, where packing needs them, or None if each example fills
     its row.
     """
 
@@ -52,10 +52,10 @@ class Batch:
 def plan_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generator | None = None) -> list[np.ndarray]:
     """Divide rows into batches; return the row numbers of each.
 
-    Texts of one length fill whole batches, which need neither padding nor packing nor masks: the same mathematics,
-    faster. What is left over of each length is put in order of length and cut into batches that are padded to
-    their longest text. Headlines have few lengths and nearly all fall into the first kind; long texts, where few
-    share a length, nearly all into the second. With `random`, rows and batches are in random order.
+    Texts of one length fill whole batches, which need no padding, packing or masks: the same mathematics, faster. The
+    rest of each length is sorted by length and cut into batches that are padded to their longest text. Headlines have
+    few lengths, so nearly all fall into the first kind; long texts rarely share a length, so nearly all fall into the
+    second. With `random`, rows and batches are in random order.
     """
     order = random.permutation(len(lengths)) if random else np.arange(len(lengths))
     order = order[np.argsort(lengths[order], kind="stable")]
@@ -73,7 +73,7 @@ def plan_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generat
 
 
 def make_batch(examples: Examples, rows: np.ndarray) -> Batch:
-    """Gather the examples `rows` ([batch] int64) into a batch, padded where they differ in length."""
+    """Gather the examples `rows` ([batch] int64) into a batch, padded if they differ in length."""
     lengths = examples.lengths[rows]
     ragged = None if lengths.min() == lengths.max() else torch.from_numpy(lengths)
     inputs, targets = torch.from_numpy(examples.gather(rows)), torch.from_numpy(examples.targets[rows])
@@ -90,5 +90,5 @@ def iterate_batches(
 
 
 def _send(values: Tensor, device: torch.device) -> Tensor:
-    """Copy to the device; to a GPU from pinned memory, so that it need not stop computing for it."""
+    """Copy to the device; to a GPU from pinned memory, so that it can go on computing."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)

@@ -1,6 +1,6 @@
-"""The recurrent cells by hand, one step after the other: what PyTorch's layers compute, written out to be read.
+"""The recurrent cells: PyTorch's layers, and the same mathematics written out step by step, to be read.
 
-It is the reference that the layers are tested against, and what `model.unrolled` runs.
+The written steps are the reference that the layers are tested against, and what `model.unrolled` runs.
 """
 
 from collections.abc import Callable, Iterator
@@ -51,10 +51,10 @@ STEPS: dict[str, Callable[..., Any]] = {"RNN_TANH": step_rnn, "GRU": step_gru, "
 
 
 def unroll_layers(layers: nn.RNNBase, features: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-    """Compute what `layers(features, state)` does, by a loop over time for each layer and direction.
+    """Compute `layers(features, state)` with a loop over time for each layer and direction.
 
     layers: an nn.RNN, nn.GRU or nn.LSTM, batch first; features: `[batch, time, features]`, all of full length; state:
-    what the layers take, `[layers * directions, batch, hidden]`, for an LSTM two of them. Returns what they return.
+    `[layers * directions, batch, hidden]`, for an LSTM two of them, as the layers take it. Returns what they return.
     """
     is_lstm, directions = isinstance(layers, nn.LSTM), 2 if layers.bidirectional else 1
     parts = state if isinstance(state, tuple) else (state,)

@@ -30,7 +30,7 @@ class TextClassifier(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Ids `[batch, time]` int64, lengths ([batch] int64, on the CPU; None: full) to logits `[batch, classes]`.
 
-        A head of one logit z says how much more the second class is likely than the first: the logits are 0 and z.
+        A head of one logit z says how much likelier the second class is than the first: the logits are 0 and z.
         Their softmax is the sigmoid of z, and their cross-entropy the binary cross-entropy of z.
         """
         features = self.embedding_dropout(self.embedding(ids))
@@ -39,9 +39,9 @@ class TextClassifier(nn.Module):
         return logits if logits.shape[1] > 1 else torch.cat([torch.zeros_like(logits), logits], dim=1)
 
     def start_from(self, vectors: np.ndarray) -> None:
-        """Let the embedding start from pretrained vectors, `[vocabulary, features]` float32.
+        """Start the embedding from pretrained vectors, `[vocabulary, features]` float32.
 
-        Tokens whose vector is zero have none, and keep their random start.
+        A zero vector means that the token has none: it keeps its random start.
         """
         known = vectors.any(axis=1)
         with torch.no_grad():
@@ -54,7 +54,7 @@ class TextClassifier(nn.Module):
 
 
 def drop_words(ids: Tensor, probability: float) -> Tensor:
-    """Make each token unknown with the given probability, so that the model learns what to do with unknown ones."""
+    """Make each token unknown with the given probability, so that the model learns to cope with unknown tokens."""
     if not probability:
         return ids
     return ids.masked_fill(torch.rand(ids.shape, device=ids.device) < probability, UNKNOWN_ID)
@@ -66,8 +66,8 @@ def load_model(path: Path, config: ModelConfig) -> TextClassifier:
     Raises:
         InputError: the file is missing or damaged, or its weights are not of a model of this configuration.
     """
-    # First the weights, so that the configuration promises no more than the file has.
+    # Weights first: this checks the configuration's sizes before anything that large is made.
     weights = {name: torch.from_numpy(weight) for name, weight in load_weights(path, config).items()}
-    model = TextClassifier(config)  # on PyTorch's meta device, random weights would cost a second of imports
+    model = TextClassifier(config)  # not on PyTorch's meta device, which costs a second of imports
     model.load_state_dict(weights, assign=True)
     return model.eval()

@@ -9,7 +9,7 @@ from unroll.params.common import EncoderParams
 
 
 class RecurrentEncoder(nn.Module):
-    """A recurrent layer, or several, over sequences of any lengths.
+    """One or more recurrent layers over sequences of any lengths.
 
     RNN: Elman 1990; LSTM: Hochreiter & Schmidhuber 1997; GRU: Cho et al. 2014 (arXiv:1406.1078); both directions:
     Schuster & Paliwal 1997.
@@ -19,7 +19,7 @@ class RecurrentEncoder(nn.Module):
         super().__init__()
         self.directions = 2 if config.bidirectional else 1
         self.output_size = config.hidden_size * self.directions
-        self.unrolled = unrolled  # by the loops of cells.py, for sequences of full length
+        self.unrolled = unrolled  # runs the loops of cells.py, on sequences of full length
         self.layers = LAYERS[config.cell](
             input_size,
             config.hidden_size,
@@ -49,7 +49,7 @@ class RecurrentEncoder(nn.Module):
         return states, final
 
     def resume(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Read on, `[batch, time, features]`, from where a state was left; return the states and the last state."""
+        """Read on from a state, `[batch, time, features]`; return the states and the last state."""
         return self._run(features, state)
 
     def _run(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
@@ -57,7 +57,7 @@ class RecurrentEncoder(nn.Module):
 
 
 class Pooling(nn.Module):
-    """The states of a sequence to one vector: its final states, or the maximum, mean or weighted mean over time.
+    """From a sequence's states to one vector: the final states, or the maximum, mean or weighted mean over time.
 
     Attention is a learned score of each state, softmax over time (Yang et al. 2016, NAACL, without their tanh layer).
     """
@@ -83,5 +83,5 @@ class Pooling(nn.Module):
             if padding is not None:
                 scores = scores.masked_fill(padding, -torch.inf)
             return (torch.softmax(scores, dim=1) * states).sum(dim=1)
-        # States beyond a sequence's length are zero, so only the divisor has to know the lengths.
+        # States beyond a sequence's length are zero, so only the divisor depends on the lengths.
         return states.mean(dim=1) if lengths is None else states.sum(dim=1) / lengths.to(states)[:, None]

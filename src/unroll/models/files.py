@@ -18,15 +18,15 @@ GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 class ModelConfig(ArchitectureParams):
-    """What is needed to build the model again, and to make its logits probabilities: softmax(logits / temperature)."""
+    """What is needed to rebuild the model, and to turn its logits into probabilities: softmax(logits / temperature)."""
 
-    vocabulary_size: Annotated[int, Field(ge=2, le=10_000_000)]  # padding and the unknown token are always there
+    vocabulary_size: Annotated[int, Field(ge=2, le=10_000_000)]  # at least padding and the unknown token
     classes: Annotated[int, Field(ge=1, le=1_000_000)]
     temperature: Annotated[float, Field(gt=0)] = 1.0
 
     @property
     def outputs(self) -> int:
-        """How many numbers the head gives: one for each class, or one logit for the second of two."""
+        """How many numbers the head returns: one for each class, or one logit for the second of two."""
         return 1 if self.head == "logit" else self.classes
 
 
@@ -73,7 +73,7 @@ def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:
 
 
 def list_suffixes(config: ModelConfig, layer: int) -> list[str]:
-    """Return how the names of a recurrent layer's weights end: one for each direction."""
+    """Return the suffixes of the names of a recurrent layer's weights, one for each direction."""
     return [f"l{layer}", f"l{layer}_reverse"] if config.bidirectional else [f"l{layer}"]
 
 
@@ -110,7 +110,7 @@ def check_parts(folder: Path, parts: Collection[str]) -> None:
     """Compare files with the list that their training wrote.
 
     Raises:
-        InputError: one is missing, or is not what the list says.
+        InputError: a file is missing or differs from the list.
     """
     listed = read_json(folder / CHECKSUMS)
     if not isinstance(listed, dict) or not listed.keys() >= set(parts):

@@ -1,4 +1,4 @@
-"""Layers that PyTorch has too, faster for what is done here: dropout, and an embedding of which a part is trained."""
+"""Layers like PyTorch's, but faster for this use: dropout, and an embedding that is trained in part."""
 
 import numpy as np
 import torch
@@ -9,30 +9,30 @@ from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 
 
 class PartialEmbedding(nn.Module):
-    """An embedding of all tokens, of which some are weights and the others stay as they are.
+    """An embedding of all tokens, of which only some are trained.
 
-    The others are words that pretraining has vectors of and no training text has: their gradient is zero, and so is
-    what Adam adds to them. They can be as many as those that are trained, and each step would go over all of them for
-    the gradient's norm, for Adam and for the average of the weights.
+    The others are words that have a pretrained vector but occur in no training text. Their gradient is zero, and so is
+    Adam's update. There can be as many as trained ones, and each step would go over all of them for the gradient's
+    norm, for Adam and for the average of the weights.
 
-    weight: [trained, features]; others: [not trained, features]; rows: [vocabulary] int64, where a token's vector
-    stands in both of them together.
+    weight: [trained, features]; others: [not trained, features]; rows: [vocabulary] int64, the row of a token's vector
+    in the two, one after the other.
     """
 
     others: Tensor
     rows: Tensor
 
     def __init__(self, whole: nn.Embedding, is_trained: Tensor) -> None:
-        """whole: all vectors; is_trained: [vocabulary] bool, true for padding, which keeps its vector nevertheless."""
+        """whole: all vectors; is_trained: [vocabulary] bool, true for padding, too, though its vector never changes."""
         super().__init__()
         vectors = whole.weight.detach()
         self.weight = nn.Parameter(vectors[is_trained])
         self.register_buffer("others", vectors[~is_trained])
-        # Both in the order of the ids; the position of each id among them is the inverse of the ids in that order.
+        # The first argsort lists the ids as the two hold them; the second inverts that to each id's row.
         self.register_buffer("rows", torch.argsort(torch.argsort(~is_trained, stable=True)))
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Ids `[batch, time]` int64, while training only such as are trained, to vectors `[batch, time, features]`."""
+        """Ids `[batch, time]` int64, while training only trained ones, to vectors `[batch, time, features]`."""
         rows, trained = self.rows[ids], len(self.weight)
         if self.training:
             return F.embedding(rows, self.weight, PADDING_ID)
@@ -42,7 +42,7 @@ class PartialEmbedding(nn.Module):
 
 
 def limit_embedding(whole: nn.Embedding, ids: np.ndarray) -> nn.Embedding | PartialEmbedding:
-    """Return an embedding that trains the vectors of these tokens, and the unknown one's, alone.
+    """Return an embedding that trains only the vectors of these tokens and of the unknown one.
 
     ids: [tokens] int32, all that training may meet.
     """
@@ -53,7 +53,7 @@ def limit_embedding(whole: nn.Embedding, ids: np.ndarray) -> nn.Embedding | Part
 
 
 def join_embedding(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return a model's weights with all vectors in `embedding.weight`, whether they were limited or not."""
+    """Return a model's weights with all vectors in `embedding.weight`, whether or not the embedding was limited."""
     rest = {name: weight for name, weight in weights.items() if not name.startswith("embedding.")}
     whole = weights["embedding.weight"]
     if "embedding.rows" in weights:
@@ -64,8 +64,8 @@ def join_embedding(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 class Dropout(nn.Module):
     """While training, make values zero with the given probability, and scale up the others (Srivastava et al. 2014).
 
-    PyTorch's layer draws for each value whether it is kept; uniform random numbers, to be compared with the
-    probability, come many at once.
+    PyTorch's layer draws for each value whether to keep it. Drawing many uniform numbers at once, and comparing them
+    with the probability, is faster.
     """
 
     def __init__(self, probability: float) -> None:
@@ -73,7 +73,7 @@ class Dropout(nn.Module):
         self.probability = probability
 
     def forward(self, values: Tensor) -> Tensor:
-        """Values of any shape, to as many, whose expectation is the values."""
+        """Values of any shape, to the same shape; their expectation is unchanged."""
         if not self.training or not self.probability:
             return values
         scale = torch.rand_like(values).ge_(self.probability).div_(1 - self.probability)

@@ -9,7 +9,7 @@ from unroll.models.cells import State
 
 
 def compute_outputs(model: nn.Module, examples: Examples, batch_size: int) -> Tensor:
-    """Return what the model makes of each example, in their order: `[rows, …]` float32 on the CPU."""
+    """Return the model's output for each example, in order: `[rows, …]` float32 on the CPU."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -22,13 +22,13 @@ def compute_outputs(model: nn.Module, examples: Examples, batch_size: int) -> Te
     in_batch_order = torch.cat(outputs)
     result = torch.empty_like(in_batch_order)
     result[torch.cat(rows)] = in_batch_order
-    return result.clone()  # an ordinary tensor, not one of inference mode
+    return result.clone()  # an ordinary tensor, not an inference-mode one
 
 
 def resume_outputs(model: nn.Module, examples: Examples, state: State | None) -> Tensor:
-    """Do the same for examples that follow each other in time, each read from the state that the one before it left.
+    """Do the same for examples that follow each other in time, each starting from the last one's state.
 
-    state: what comes before the first of them left, if anything does.
+    state: the one that the first example starts from, if any.
     """
     device = next(model.parameters()).device
     was_training = model.training
@@ -45,7 +45,7 @@ def resume_outputs(model: nn.Module, examples: Examples, state: State | None) ->
 def compute_probabilities(model: nn.Module, examples: Examples, batch_size: int, temperature: float) -> np.ndarray:
     """Return the classes' probabilities for each example of a split, `[rows, classes]` float64.
 
-    In float32 what is less likely than 1e-7 would be cut off, and the log loss of a confident mistake with it.
+    In float32, probabilities below 1e-7 would be cut off, and with them the log loss of confident mistakes.
     """
     return torch.softmax(compute_outputs(model, examples, batch_size).double() / temperature, dim=1).numpy()
 

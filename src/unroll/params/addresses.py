@@ -1,4 +1,4 @@
-"""Addresses of data in params.yaml: without what must not come into Git, dvc.lock and MLflow."""
+"""Addresses of data in params.yaml, without secrets that must not get into Git, dvc.lock and MLflow."""
 
 from typing import Annotated
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -6,22 +6,22 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-# Of the names in an address's query, those whose value is for nobody else; "sig" is Azure's.
+# Names in an address's query whose values are secret; "sig" is Azure's.
 SECRET_NAMES = ("sig", "key", "auth", "pass", "pwd", "jwt")
 PARTS_OF_SECRET_NAMES = ("token", "secret", "signature", "credential", "password", "passwd", "apikey", "accesskey")
 
 
 def refuse_credentials(address: str | None) -> str | None:
-    """Return an address or path that may stand in files that Git and MLflow keep: params.yaml, dvc.lock.
+    """Return an address or path that may be kept in params.yaml, dvc.lock and MLflow.
 
     Raises:
-        PydanticCustomError: it holds a user, a password or a key, or is no whole address.
+        PydanticCustomError: it holds a user, a password or a key, or is not a whole address.
     """
     if not address or "://" not in address:
         return address
     try:
         url = urlsplit(address)
-        url.port  # noqa: B018  # raises what is wrong with it; a slash in a password cuts the address short there
+        url.port  # noqa: B018  # raises an error if it is wrong; a slash in a password cuts the address short there
     except ValueError:
         raise PydanticCustomError("address", "malformed") from None
     if _holds_credentials(url):
@@ -35,5 +35,5 @@ def _holds_credentials(url: SplitResult) -> bool:
     return "@" in url.netloc or any(secret)
 
 
-# An empty text in YAML means the same as null: nothing is set.
+# An empty text in YAML means the same as null: not set.
 Address = Annotated[str | None, AfterValidator(lambda value: value or None), AfterValidator(refuse_credentials)]

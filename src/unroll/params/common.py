@@ -1,6 +1,6 @@
 """params.yaml as checked, typed, frozen values: how it is read, and the sections that all pipelines have.
 
-text_params.py and sequence_params.py have what the pipelines of texts and of real-valued sequences add.
+params/texts.py and sequences/params.py have what the pipelines of texts and of real-valued sequences add.
 """
 
 from pathlib import Path
@@ -12,18 +12,18 @@ from unroll.base.errors import InputError
 from unroll.params.messages import explain_errors
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Size = Annotated[int, Field(ge=1, le=10_000)]  # of vectors: a network of the largest still has a size in bytes
+Size = Annotated[int, Field(ge=1, le=10_000)]  # of vectors: the byte size of the largest network still fits an integer
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
-# An empty text in YAML means the same as null: nothing is set.
+# An empty text in YAML means the same as null: not set.
 OptionalText = Annotated[str | None, AfterValidator(lambda value: value or None)]
 Sha256 = Annotated[str | None, Field(pattern=r"^([0-9a-fA-F]{64})?$"), AfterValidator(lambda value: value or None)]
 
 SPLIT_NAMES = ("train", "val", "test")
 Cell = Literal["rnn", "gru", "lstm"]
 
-LIMIT_BYTES = 100_000  # of a parameter file, of which a second is needed for some ten thousand
+LIMIT_BYTES = 100_000  # of a parameter file; parsing takes a second for some ten thousand
 
 
 class Section(BaseModel):
@@ -71,7 +71,7 @@ class TrainParams(Section):
 
 class TrackingParams(Section):
     enabled: bool
-    experiment: Annotated[str, Field(min_length=1, max_length=500)]  # as long as MLflow takes
+    experiment: Annotated[str, Field(min_length=1, max_length=500)]  # the longest that MLflow accepts
     system_metrics: bool
 
 
@@ -139,10 +139,10 @@ def find_dataset(values: Any) -> Any:
 
 
 def check_params(values: Any, schema: type[M], path: Path) -> M:
-    """Check a whole file of parameters, so that a mistake stops the first stage that runs.
+    """Check a whole parameter file, so that a mistake stops the first stage that runs.
 
     Raises:
-        InputError: there is a wrong, unknown or missing parameter.
+        InputError: a parameter is wrong, unknown or missing.
     """
     try:
         return schema.model_validate(values)
@@ -162,11 +162,11 @@ def flatten_params(params: Section) -> dict[str, str | int | float | bool | None
 
 
 def _locate(error: Any) -> str:
-    """Return what YAML's reader has to say, and where, without the line itself and advice to programmers."""
+    """Return what the YAML parser reports, and where, without the line itself and advice to programmers."""
     mark = getattr(error, "problem_mark", None)
     if mark:
         problem = " ".join(error.problem.removeprefix("but ").split())
         return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
-    if hasattr(error, "position"):  # of a character that no YAML may hold
+    if hasattr(error, "position"):  # the error is about a character that YAML forbids
         return f"character {error.position + 1:,}: {error.reason}"
     return " ".join(str(error).split(";")[0].split())

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a parameter file or models/config.json, in the words of that file."""
+"""Error messages: what pydantic finds wrong with a parameter file or models/config.json, in the file's own words."""
 
 import reprlib
 from difflib import get_close_matches
@@ -13,13 +13,13 @@ def explain_errors(error: ValidationError, schema: type[BaseModel]) -> str:
     errors = error.errors()
     names = [_name(found, schema) for found in errors]
     more = f" (and {len(set(names)) - 1} more)" if len(set(names)) > 1 else ""
-    # A value that may be of several types has an error for each, and the type's name after its own.
+    # A value that may have several types has an error for each, with the type's name after its own.
     rest = [_expect(found) for found, name in zip(errors[1:], names[1:], strict=True) if name == names[0]]
     return " or ".join([_explain(errors[0], names[0], schema), *rest]) + more
 
 
 class _Excerpt(reprlib.Repr):
-    """Values as Python writes them, but long and deep ones in part: aliases can make one of any size."""
+    """Values as Python writes them, with long and deep ones cut: YAML aliases can make a value of any size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def _explain(error: ErrorDetails, name: str, schema: type[BaseModel]) -> str:
         close = get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         return f"{name} is not a parameter{hint}: expected one of {', '.join(known)}"
-    if error["type"] == "value_error":  # raised above, complete in itself
+    if error["type"] == "value_error":  # raised by a validator, with a complete message
         return str(error["ctx"]["error"])
     if error["type"] == "credentials":
         where = "~/.netrc keeps user and password, or download the file and give its path"

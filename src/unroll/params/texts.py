@@ -121,7 +121,7 @@ class EvaluateParams(Section):
 
 
 class TextTrackingParams(TrackingParams):
-    # Whatever MLflow can keep, search for and find again as models:/NAME@champion.
+    # Any name that MLflow can keep, search for and find again as models:/NAME@champion.
     registered_model: Annotated[str, Field(pattern=r"""^\w[^/:?'"\p{C}]*$""", max_length=256)]
 
 

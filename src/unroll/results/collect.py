@@ -1,4 +1,4 @@
-"""Results to compare: one for each training and its evaluation, read from MLflow's runs or from Git's commits."""
+"""Results to compare, one for each evaluated training, from MLflow's runs or from Git's commits."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a set of parameters."""
+    """The result of a set of parameters."""
 
-    params: dict[str, str]  # flat, without tracking; of a baseline, those that it depends on
+    params: dict[str, str]  # flat, without tracking; for a baseline, those that it depends on
     metrics: dict[str, float]  # by their names in MLflow
     data_md5: str  # of data/raw: equal parameters may have been used on other data
 
@@ -44,8 +44,8 @@ def collect_from_runs(runs: "list[MlflowRun]") -> Results:
 def collect_from_records(records: list[Record], runs: "list[MlflowRun]") -> Results:
     """Return the results of the branches and experiments that have metrics.
 
-    Git does not have the seconds of a training, as they never repeat: they are those of the record's run, if it is
-    among `runs`.
+    Git does not keep the seconds of a training, which never repeat; they come from the record's run, if it is among
+    `runs`.
     """
     networks, baselines = [], []
     for record in sorted(records, key=lambda record: record.committed_at):

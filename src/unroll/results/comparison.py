@@ -1,11 +1,11 @@
-"""Results of several seeds beside each other: means, deviations, and paired differences with their intervals."""
+"""Comparing results of several seeds: means, deviations, and paired differences with their intervals."""
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
 from more_itertools import map_reduce
-from scipy.special import stdtrit  # of which scipy.stats has a function too, and takes half a second to import
+from scipy.special import stdtrit  # scipy.stats offers the same, but takes half a second to import
 
 from unroll.base.errors import InputError
 from unroll.results.collect import Result
@@ -13,15 +13,15 @@ from unroll.tracking.baseline import keep_params
 
 SEEDS = ("train.seed", "split.seed")
 CONFIDENCE = 0.95
-NOT_SET = "not set"  # by results that are older than the parameter
-LINEAR_BASELINE = "baseline"  # what its row is called
-# The difference of a network's test macro-F1 to the baseline's, and the ends of its interval.
+NOT_SET = "not set"  # in results that are older than the parameter
+LINEAR_BASELINE = "baseline"  # the name of its row
+# How far a network's test macro-F1 is above the baseline's, and the ends of the interval.
 OVER_BASELINE = ("test/over_baseline", "test/over_baseline_low", "test/over_baseline_high")
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and sample standard deviation of `count` values; NaN where there are too few for it."""
+    """Mean and sample standard deviation of `count` values; NaN if there are too few values."""
 
     mean: float
     sd: float
@@ -30,7 +30,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of the paired differences to the reference, and its interval; NaN where there are too few pairs for it."""
+    """Mean of the paired differences to the reference, and its interval; NaN if there are too few pairs."""
 
     mean: float
     low: float
@@ -39,23 +39,23 @@ class Difference:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """The results that share the values of the parameters by which is compared."""
+    """The results that share the values of the compared parameters."""
 
     values: tuple[str, ...]
     runs: int
     seeds: int
-    pairs: int  # results that have a counterpart among the reference's: one with the same other parameters and data
-    summaries: dict[str, Summary]  # of each metric
-    differences: dict[str, Difference]  # empty for the reference itself, and for a baseline
+    pairs: int  # results with a counterpart in the reference: the same other parameters and data
+    summaries: dict[str, Summary]  # by metric
+    differences: dict[str, Difference]  # by metric; empty for the reference itself and for a baseline
 
 
 def drop_repeats(results: list[Result]) -> list[Result]:
-    """Keep the last of those results that have the same parameters and data; results: the oldest first."""
+    """Keep only the last result of each set of parameters and data; results: the oldest first."""
     return list({_identify(result): result for result in results}.values())
 
 
 def drop_outdated(results: list[Result]) -> list[Result]:
-    """Drop the results on data that has changed since under the same parameters; results: the oldest first."""
+    """Drop results whose data has since changed under the same parameters; results: the oldest first."""
     latest = {_describe_data(result): result.data_md5 for result in results if result.data_md5}
     return [result for result in results if result.data_md5 in ("", latest.get(_describe_data(result)))]
 
@@ -76,7 +76,7 @@ def choose_results(results: list[Result], conditions: dict[str, str]) -> list[Re
 
 
 def require_known(kind: str, names: list[str], known: set[str]) -> None:
-    """Raise InputError if a name is not among those of the results; kind: what it is a name of."""
+    """Raise InputError if a name is not among those of the results; kind: what it names."""
     for name in names:
         if name not in known:
             close = get_close_matches(name, known, n=1)
@@ -85,16 +85,16 @@ def require_known(kind: str, names: list[str], known: set[str]) -> None:
 
 
 def choose_reference(results: list[Result], by: list[str], present: dict[str, str]) -> tuple[str, ...]:
-    """Return the values that the others are compared with: the present ones if results have them, or the first."""
+    """Return the values to compare the others with: the present ones, or the first if no result has those."""
     found = sorted({_read_values(result, by) for result in results}, key=lambda values: list(map(_order, values)))
     wanted = tuple(present.get(name, NOT_SET) for name in by)
     return wanted if wanted in found else found[0]
 
 
 def choose_baselines(baselines: list[Result], results: list[Result]) -> list[Result]:
-    """Return the baselines of the data, preprocessing and split of these results, each once.
+    """Return the baselines with the data, preprocessing and split of these results, each once.
 
-    baselines: the oldest first. What was made by hand does not know the MD5 of its data, and is taken at its word.
+    baselines: the oldest first. A baseline that was made by hand has no MD5 of its data; it counts as matching.
     """
     wanted = [(keep_params(result.params), result.data_md5) for result in results]
     return [
@@ -108,24 +108,24 @@ def choose_baselines(baselines: list[Result], results: list[Result]) -> list[Res
 
 
 def find_varying(results: list[Result], by: list[str]) -> dict[str, list[str]]:
-    """Return the parameters, other than `by` and seeds, in which results differ, each with its values."""
+    """Return the parameters, except `by` and seeds, in which results differ, each with its values."""
     names = sorted({name for result in results for name in result.params} - {*by, *SEEDS})
     values = {name: list_values(results, name) for name in names}
     return {name: found for name, found in values.items() if len(found) > 1}
 
 
 def list_values(results: list[Result], name: str) -> list[str]:
-    """Return the values that a parameter has in the results; numbers in their order."""
+    """Return the values that a parameter has in the results, sorted."""
     return sorted({result.params.get(name, NOT_SET) for result in results}, key=_order)
 
 
 def compare_results(
     results: list[Result], by: list[str], metrics: list[str], reference: tuple[str, ...]
 ) -> list[ComparisonRow]:
-    """Return a row for each combination of values that the parameters `by` have, in their order.
+    """Return a row for each combination of values of the parameters `by`, sorted.
 
-    reference: the values of the results that the others are compared with. Two results are a pair if they have the
-    same parameters but for `by`, and the same data. The interval of a mean difference of n pairs is that of
+    reference: the values that the others are compared with. Two results are a pair if they have the same data and the
+    same parameters except `by`. The interval of a mean difference of n pairs is that of
     Student's t with n - 1 degrees of freedom (Student 1908, Biometrika): mean ± t · sd / √n.
 
     Raises:
@@ -148,7 +148,7 @@ def compare_results(
 
 
 def summarize_baselines(baselines: list[Result], by: list[str], metrics: list[str]) -> list[ComparisonRow]:
-    """Return a row for the baselines, or one for each of their data and of the values that they have of `by`."""
+    """Return rows for the baselines: one for each data set and each combination of their values of `by`."""
     data = [name for name in find_varying(baselines, by) if name.startswith("data.")]
 
     def describe(baseline: Result) -> tuple[str, ...]:
@@ -177,7 +177,7 @@ def _read_values(result: Result, by: list[str]) -> tuple[str, ...]:
 
 
 def _identify(result: Result, but_for: list[str] | tuple[str, ...] = ()) -> tuple[str | tuple[str, str], ...]:
-    """Return what two results have in common if they are of the same parameters, but for some, and data."""
+    """Return a key that two results share if they have the same data and parameters; but_for: parameters to ignore."""
     return (result.data_md5, *sorted((name, value) for name, value in result.params.items() if name not in but_for))
 
 
@@ -210,7 +210,7 @@ def _subtract(pairs: list[tuple[Result, Result]], name: str) -> Difference:
 
 
 def _order(value: str) -> tuple[bool, float, str]:
-    """Sort numbers by their size, and other values by the alphabet."""
+    """Return a sort key: numbers by size, other values by the alphabet."""
     try:
         return False, float(value), value
     except ValueError:

@@ -1,4 +1,4 @@
-"""Branches and DVC experiments beside their MLflow runs, and whether the two tell the same."""
+"""Branches and DVC experiments beside their MLflow runs, and whether the two agree."""
 
 import math
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ MISMATCH = "mismatch"
 
 @dataclass(frozen=True)
 class OverviewRow:
-    """A line of `unroll runs`. What one of the two does not know is NaN or empty."""
+    """A line of `unroll runs`. What Git or MLflow does not know is NaN or empty."""
 
     kind: str  # branch, experiment, baseline, or "run" for what only MLflow knows
     name: str
@@ -30,11 +30,11 @@ class OverviewRow:
 
 
 def list_rows(store: Store, records: list[Record], metric: str) -> list[OverviewRow]:
-    """Return a row for each record, in their order, and one for each run that belongs to none of them.
+    """Return a row for each record, in order, and one for each run that belongs to none of them.
 
-    metric: which is shown, by its name in MLflow; all are compared.
+    metric: the one to show, by its name in MLflow; all are compared.
 
-    A baseline's run is a row of its own: it belongs to all records that have this baseline.
+    A baseline's run has its own row: it belongs to all records with this baseline.
     """
     runs = list_runs(store)
     rows = [_pair(record, runs, metric) for record in records]
@@ -46,7 +46,7 @@ def list_rows(store: Store, records: list[Record], metric: str) -> list[Overview
 
 
 def find_run(record: Record, runs: "list[MlflowRun]") -> "MlflowRun | None":
-    """Return the run that dvc.lock of a branch or experiment leads to: one that has its scores, if there is one."""
+    """Return the run that a record's dvc.lock leads to; preferably one that has its scores."""
     md5s = {tag: record.md5s[tag] for tag in LINKS if record.md5s[tag]}  # an old commit may have no checksums.json
     same_model = [run for run in runs if MODEL_MD5 in md5s and run.data.tags.get(MODEL_MD5) == md5s[MODEL_MD5]]
     scored = [run for run in same_model if TEST_MD5 in run.data.tags]

@@ -1,4 +1,4 @@
-"""The parameters of whatever pipeline it is: for the commands that work in the folder of any."""
+"""The parameters of any pipeline, for commands that work in every pipeline's folder."""
 
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,6 @@ def read_pipeline_params(path: Path = Path("params.yaml")) -> PipelineParams:
 
 
 def choose_schema(values: Any) -> type[PipelineParams]:
-    """Return what the parameters are checked by: `data.dataset` tells the pipeline."""
+    """Return the schema of the parameters; `data.dataset` says which pipeline it is."""
     dataset = find_dataset(values)
     return SCHEMAS.get(dataset, TextParams) if isinstance(dataset, str) else TextParams

@@ -16,13 +16,13 @@ from unroll.tracking.names import name_baseline, name_scores, name_training
 from unroll.tracking.runs import LINKS
 
 EXPERIMENT_REFS = "refs/exps/"  # where DVC keeps the commits of experiments: refs/exps/BA/SELINE/NAME
-# DVC's own: its queue, its run cache, and what it was doing last.
+# DVC's internal ones: its queue, its run cache, and its last state.
 OTHER_REFS = tuple(EXPERIMENT_REFS + name for name in ("celery", "stash", "apply", "exec", "push"))
 
 
 @dataclass(frozen=True)
 class Record:
-    """A branch or experiment: what its commit says of the pipeline in the current folder."""
+    """A branch or experiment: what its commit says about the pipeline in the current folder."""
 
     name: str
     kind: str  # "branch" or "experiment"
@@ -35,14 +35,14 @@ class Record:
 
 
 def list_records() -> list[Record]:
-    """Return a record for each branch, and for each DVC experiment of any commit but those of other pipelines."""
+    """Return a record for each branch and each DVC experiment of any commit, except those of other pipelines."""
     refs = ask_git("for-each-ref", "--format=%(refname)", "refs/heads", EXPERIMENT_REFS).splitlines()
     kept = [ref for ref in refs if not ref.startswith(OTHER_REFS) and not _is_elsewhere(ref)]
     return [read_record(ref) for ref in sorted(kept, key=lambda ref: (ref.startswith(EXPERIMENT_REFS), ref))]
 
 
 def read_record(ref: str) -> Record:
-    """Read parameters, metrics and hashes out of the commit that `ref` stands for."""
+    """Read parameters, metrics and hashes from the commit that `ref` names."""
     lock = _read_yaml(ref, "dvc.lock").get("stages", {})
     outputs = {out["path"]: out.get("md5", "") for stage in lock.values() for out in stage.get("outs", [])}
     scores, per_class, summary = (_read_json(ref, f"metrics/{name}.json") for name in ("test", "per_class", "train"))
@@ -62,7 +62,7 @@ def read_record(ref: str) -> Record:
 
 
 def _flatten(params: dict[str, Any]) -> dict[str, str]:
-    """Return `{"model.cell": "gru", …}`, as MLflow holds them; the parameters of an old commit, as they stand there."""
+    """Return `{"model.cell": "gru", …}`, as MLflow holds them, unchecked: a commit may be old."""
     try:
         return {
             name: str(value) for name, value in flatten_params(choose_schema(params).model_validate(params)).items()
@@ -78,7 +78,7 @@ def _flatten(params: dict[str, Any]) -> dict[str, str]:
 
 
 def _is_elsewhere(ref: str) -> bool:
-    """Whether a DVC experiment was run in another folder: it has changed the parameters or results there, not here."""
+    """Whether a DVC experiment was run in another folder: it changed parameters or results there, not here."""
     if not ref.startswith(EXPERIMENT_REFS):
         return False
     baseline, here = "".join(ref.split("/")[2:4]), ask_git("rev-parse", "--show-prefix").strip()

@@ -1,4 +1,4 @@
-"""Real-valued sequences of one length, and what is to be predicted of them, as .npy files that memory can map."""
+"""Real-valued sequences of one length with their targets, as .npy files that can be mapped into memory."""
 
 import hashlib
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Sequences:
         return digest.hexdigest()
 
     def describe(self, split: str) -> dict[str, Any]:
-        """Return what MLflow shows of the data."""
+        """Return what MLflow shows about the data."""
         columns = [
             {"name": name, "type": "string" if array.dtype.kind == "U" else str(array.dtype), "required": True}
             for name, array in (("features", self.features), ("targets", self.targets))

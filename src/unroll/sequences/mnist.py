@@ -23,10 +23,10 @@ DIMENSIONS = (1, 3)
 def read_idx(path: Path, limit_bytes: int = LIMIT_BYTES) -> np.ndarray:
     """Return the array of an IDX file: uint8, [items] or [items, rows, columns].
 
-    The header may promise `limit_bytes` at most, and no more is unpacked than it promises.
+    The header may announce at most `limit_bytes`, and no more than that is unpacked.
 
     Raises:
-        InputError: the file is missing, is not whole, or holds anything else.
+        InputError: the file is missing or incomplete, or holds anything else.
     """
     with explain_read_errors(path), open_unpacked(path) as file:
         shape = _read_shape(file, path)
@@ -46,7 +46,7 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     """Write an array of uint8, [items] or [items, rows, columns], without compression.
 
     Raises:
-        ValueError: it is an array that `read_idx` would refuse.
+        ValueError: `read_idx` would refuse the array.
     """
     if array.dtype != np.uint8 or array.ndim not in DIMENSIONS or not array.size:
         raise ValueError(f"{array.dtype} {array.shape}: expected uint8 of one or three dimensions, not empty")
@@ -56,10 +56,10 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 def compute_unpacked_md5(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
-    """Return the MD5 of a file's content, of a gzip file that of what it unpacks to, in hexadecimal.
+    """Return the MD5 of a file's content, unpacked if it is gzip, in hexadecimal.
 
     Raises:
-        InputError: the file is missing, is not whole, or unpacks to more than `limit_bytes`.
+        InputError: the file is missing or incomplete, or unpacks to more than `limit_bytes`.
     """
     digest = hashlib.md5(usedforsecurity=False)
     with explain_read_errors(path), open_unpacked(path, limit_bytes) as file:
@@ -69,7 +69,7 @@ def compute_unpacked_md5(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
 
 
 def _read_shape(file: BufferedIOBase, path: Path) -> tuple[int, ...]:
-    """Read the header: two zeros, the type, the number of dimensions, each a byte; and 4 bytes for each dimension."""
+    """Read the header: a byte each for two zeros, the type and the number of dimensions; 4 bytes for each dimension."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
         expected = " or ".join(bytes([0, 0, UINT8, count]).hex() for count in DIMENSIONS)
@@ -91,13 +91,13 @@ LEVELS = {"digits": 16, "mnist": 255}  # the value of the darkest point
 
 @dataclass(frozen=True)
 class PictureSource:
-    """A file of MNIST; its MD5 is that of the content, unpacked, as mirrors pack it anew."""
+    """A file of MNIST. Its MD5 is that of the unpacked content, because mirrors repack it."""
 
     name: str
     unpacked_md5: str
 
     def locate(self, base: str) -> str:
-        """Return where the file is, below an address or a folder."""
+        """Return the file's location below an address or a folder."""
         return f"{base.rstrip('/')}/{quote(self.name) if '://' in base else self.name}"
 
 

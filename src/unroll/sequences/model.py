@@ -20,7 +20,7 @@ from unroll.sequences.params import FeatureModelParams
 
 
 class SequenceConfig(FeatureModelParams):
-    """What is needed to build the model again, and to make its logits probabilities, if they are logits."""
+    """What is needed to rebuild the model, and to turn its outputs into probabilities if they are logits."""
 
     input_size: Size
     outputs: Size
@@ -28,7 +28,7 @@ class SequenceConfig(FeatureModelParams):
 
 
 class SequenceModel(nn.Module):
-    """Sequences to logits or values: one for each sequence, or without pooling one for each step."""
+    """From sequences to logits or values: one for each sequence, or without pooling one for each step."""
 
     def __init__(self, config: SequenceConfig) -> None:
         super().__init__()
@@ -44,9 +44,9 @@ class SequenceModel(nn.Module):
         return self.head(self.dropout(self.pooling(states, final, lengths) if self.pooling else states))
 
     def resume(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Read on from where a state was left; return the outputs for each step and the last state.
+        """Read on from a state; return the outputs for each step and the last state.
 
-        Only a model without pooling that reads in one direction can.
+        This needs a model without pooling that reads in one direction.
         """
         states, state = self.encoder.resume(features, state)
         return self.head(self.dropout(states)), state
@@ -67,7 +67,7 @@ def load_sequence_model(folder: Path) -> tuple[SequenceModel, SequenceConfig]:
     except SafetensorError as error:
         raise InputError(f"{path} holds no weights: {error}") from None
     mismatch = InputError(f"{path} does not fit config.json beside it: expected the files of one training")
-    # Before anything is made that large: the configuration must promise no more than the file has.
+    # Check the configuration's sizes against the file before anything that large is made.
     if _list_sizes(weights) != (config.input_size, config.hidden_size, config.outputs):
         raise mismatch
     model = SequenceModel(config)
@@ -80,7 +80,7 @@ def load_sequence_model(folder: Path) -> tuple[SequenceModel, SequenceConfig]:
 
 
 def _list_sizes(weights: dict[str, Tensor]) -> tuple[int, ...]:
-    """Return the sizes of inputs, states and outputs that weights are for; nothing, if they are of another model."""
+    """Return the sizes of inputs, states and outputs that the weights have; nothing, if they are of another model."""
     names = ("encoder.layers.weight_ih_l0", "encoder.layers.weight_hh_l0", "head.weight")
     if any(name not in weights or weights[name].ndim != 2 for name in names):
         return ()
@@ -89,10 +89,10 @@ def _list_sizes(weights: dict[str, Tensor]) -> tuple[int, ...]:
 
 
 def free_run(model: SequenceModel, features: Tensor, steps: int) -> Tensor:
-    """Let a forecast go on by itself: read `[batch, time, features]`, then feed each output back as the next input.
+    """Let a forecast run free: read `[batch, time, features]`, then feed each output back as the next input.
 
     Returns:
-        The outputs from that of the last input on, `[batch, steps, features]`.
+        The outputs, beginning with that for the last input, `[batch, steps, features]`.
     """
     outputs = []
     with torch.no_grad():

@@ -92,7 +92,7 @@ class SequenceParams(PipelineParams):
 
     @property
     def carry_state(self) -> bool:
-        """Whether sequences follow each other in time, and are read so."""
+        """Whether sequences follow each other in time and the state is carried on."""
         return False
 
 
@@ -112,7 +112,7 @@ class SineParams(SequenceParams):
 
     @model_validator(mode="after")
     def _check_direction(self) -> "SineParams":
-        # At each step the next value is the target: read backward, it would be an input.
+        # The target of each step is the next value, which a backward direction would have read.
         if self.model.bidirectional:
             raise ValueError(
                 "model.bidirectional = true: read backward, the next value is known before it is forecast, so expected "
@@ -170,7 +170,7 @@ P = TypeVar("P", bound=SequenceParams)
 
 
 def read_sequence_params(schema: type[P], path: Path = Path("params.yaml")) -> P:
-    """Read and check the parameters of a pipeline over sequences; `data.dataset` tells which it is.
+    """Read and check the parameters of a pipeline over sequences; `data.dataset` says which one.
 
     schema: that of the pipelines that the caller is for; `SequenceParams` stands for all.
 

@@ -1,4 +1,4 @@
-"""Pictures of what models of real-valued sequences do."""
+"""Pictures of the results of models of real-valued sequences."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ MOST_FITS = 8
 
 
 def draw_forecast(truth: np.ndarray, forecast: np.ndarray, run: np.ndarray, distance: float) -> Figure:
-    """Draw waves one below the other: the truth, forecasts one step ahead, and after them the free run.
+    """Draw waves below each other: the truth, forecasts one step ahead, and after them the free run.
 
     forecast: [waves, steps]; run: [waves, free steps], which begins with the last forecast; truth: [waves, all steps];
-    distance: of two steps in time.
+    distance: the time between two steps.
     """
     figure = Figure(figsize=(9, 1.6 * len(truth) + 0.6), layout="constrained")
     for axes, *wave in zip(

@@ -1,4 +1,4 @@
-"""Sine waves, from which forecasts are learned."""
+"""Sine waves for learning forecasts."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def draw_phases(count: int, seed: list[int]) -> np.ndarray:
 def make_waves(phases: np.ndarray, points: int, data: SineData) -> np.ndarray:
     """Return sin(phase + frequency · t) at `points` times, `[waves, points, 1]` float32.
 
-    The first `data.steps` times span `data.span`; those after them go on at the same distance.
+    The first `data.steps` times span `data.span`; later ones follow at the same distance.
     """
     times = np.arange(points) * data.span / data.steps
     return np.sin(phases[:, None] + data.frequency * times)[:, :, None].astype(np.float32)

@@ -34,7 +34,7 @@ def main() -> None:
     write_json(METRICS / "baseline.json", scores | chosen | {"parameters": baseline.parameters})
     write_json(METRICS / "baseline_per_class.json", compute_class_scores(labels["test"], predicted, names))
     write_predictions(names, labels["test"], predicted)
-    if params.tracking.enabled:  # imported here: it tells of the baseline and changes nothing in it
+    if params.tracking.enabled:  # imported here: it only reports the baseline
         from unroll.tracking.baseline import log_baseline
         from unroll.tracking.store import connect
 
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def write_predictions(class_names: list[str], labels: np.ndarray, predicted: np.ndarray) -> None:
-    """Write the actual and the predicted class of each test row, to compare other models' predictions with."""
+    """Write the actual and the predicted class of each test row, for comparison with other models."""
     names = np.array(class_names, dtype=object)
     table = pd.DataFrame({"actual": names[labels], "predicted": names[predicted]})
     write_table(METRICS / "baseline.csv", table)

@@ -1,4 +1,4 @@
-"""data: parameters → data/raw/: the data set's files, fetched, checked and as they were published."""
+"""data: parameters → data/raw/: the data set's files as published, fetched and checked."""
 
 from pathlib import Path
 

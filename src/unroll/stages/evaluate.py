@@ -1,4 +1,4 @@
-"""models/ and the test split → metrics/test.json and what else is told of it, the data of plots, the worst mistakes."""
+"""models/ and the test split → metrics/test.json, per_class.json, the data of plots, the worst mistakes."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def main() -> None:
         summary = f"macro-F1 **{scores['macro_f1']:.4f}** on the test split, {val:.4f} on the validation split"
         metrics, files = name_scores(scores, per_class), ["test.json", "per_class.json"]
         store = connect(params.tracking.experiment)
-        log_baseline(store, params)  # its stage does not run where DVC has its results
+        log_baseline(store, params)  # its stage does not run if DVC has its results
         log_evaluation(store, params, splits, Evaluation(summary, metrics, files, figures, {"mistakes.json": mistakes}))
     print(
         f"evaluate: macro-F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f} on {len(labels):,} test rows; "
@@ -87,7 +87,7 @@ def read_baseline(class_names: list[str], labels: np.ndarray) -> np.ndarray:
     """Return the classes that the baseline predicted for the test rows, [rows] int64.
 
     Raises:
-        InputError: they are predictions of other rows.
+        InputError: the predictions are for other rows.
     """
     table = pd.read_csv(METRICS / "baseline.csv", dtype=str, keep_default_na=False)
     names = np.array(class_names, dtype=object)
@@ -101,7 +101,7 @@ def list_mistakes(
 ) -> pd.DataFrame:
     """Return the wrong predictions that the model was most confident of, the most confident first.
 
-    rows: text, part and row (where in the raw file it stands) of each row of the split; labels: [rows] int64;
+    rows: text, part and row (its number in the raw file) of each row of the split; labels: [rows] int64;
     probabilities: [rows, classes].
     """
     names = np.array(class_names, dtype=object)

@@ -1,4 +1,4 @@
-"""data/raw/ → data/clean/: clean, distinct texts with their labels, and an account of every row that was dropped."""
+"""data/raw/ → data/clean/: clean, distinct texts with their labels, and counts of the dropped rows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,8 +36,8 @@ def main() -> None:
     params = read_text_params()
     cleaning = choose_cleaning(params.preprocess)
     sources = read_json(RAW / "sources.json")
-    # Two passes, so that the texts are never all in memory: the first cleans, and remembers a few bytes of each
-    # row; only when all are known can duplicates be told; the second copies the rows that are kept.
+    # Two passes, so that the texts are never all in memory. The first cleans, and remembers a few bytes of each row,
+    # from which duplicates are found; the second copies the rows that are kept.
     with open_scratch(CLEAN) as folder:
         cleaned = folder / "cleaned.parquet"
         parts = clean_sources(sources, choose_layout(params.data), cleaning, cleaned)
@@ -59,11 +59,11 @@ def choose_cleaning(params: PreprocessParams) -> Cleaning:
 
 def read_stop_words() -> list[str]:
     """Read the list in the repository with NLTK's corpus reader."""
-    import nltk  # imported here: it takes a second that most runs need not spend
+    import nltk  # imported here: it takes a second, and most runs do not need it
     from nltk.corpus.reader import WordListCorpusReader
 
     folder = str(STOP_WORDS.resolve())
-    nltk.data.path.append(folder)  # NLTK refuses to read outside the folders on this list
+    nltk.data.path.append(folder)  # NLTK reads only from the folders on this list
     return WordListCorpusReader(folder, ["english"]).words()
 
 
@@ -96,9 +96,9 @@ def clean_rows(
 
 
 def index_rows(rows: pd.DataFrame, fates: pd.Series) -> pa.Table:
-    """Return what is remembered of each row: a 64-bit hash of its text, its label, part, words and fate so far.
+    """Return what to remember of each row: a 64-bit hash of its text, its label, part, number of words and fate so far.
 
-    Two different texts share a hash (SipHash) with a probability of 3 in 100 million among a million rows; all that
+    Among a million rows, the probability that two different texts share a hash (SipHash) is 3 in 100 million. All that
     would happen is that one of them is dropped as a duplicate.
     """
     return pa.table(
@@ -115,18 +115,18 @@ def index_rows(rows: pd.DataFrame, fates: pd.Series) -> pa.Table:
 def decide_fates(index: pd.DataFrame) -> pd.Series:
     """Return for each row "keep" or the reason to drop it, so that each text is kept once, with one label.
 
-    Texts that carry several labels are dropped altogether. Of equal texts with one label the first is kept; a row
-    of an official test split goes before those of the training rows, which are dropped as "in_test".
+    Texts with several labels are dropped altogether. Of equal texts with one label the first is kept, or the one in an
+    official test split; then the training rows with that text are dropped as "in_test".
     """
     fates = index["fate"].copy()
     rows = np.flatnonzero(fates == "keep")
     key, label, is_test = (column.to_numpy() for column in (index["key"], index["label"].cat.codes, index["is_test"]))
-    # Equal texts come to stand side by side; the first of them is the one to keep.
+    # Sorting puts equal texts side by side; the first of them is kept.
     rows = rows[np.lexsort((~is_test[rows], key[rows]))]
     first = np.ones(len(rows), dtype=bool)
     first[1:] = key[rows[1:]] != key[rows[:-1]]
     text = np.cumsum(first) - 1
-    kept = rows[first][text]  # beside each row the one that stands for its text
+    kept = rows[first][text]  # for each row, the one that is kept of its text
     conflicting = np.isin(text, text[label[rows] != label[kept]])
     fates.iloc[rows[~first]] = "duplicate"
     fates.iloc[rows[is_test[kept] & ~is_test[rows]]] = "in_test"
@@ -135,7 +135,7 @@ def decide_fates(index: pd.DataFrame) -> pd.Series:
 
 
 def summarize(index: pd.DataFrame, fates: pd.Series, sources: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the account of the data that becomes metrics/data.json."""
+    """Return the content of metrics/data.json."""
     kept = index[fates == "keep"]
     words = kept["words"].to_numpy()
     percentiles = np.percentile(words, PERCENTILES) if len(words) else []
@@ -151,7 +151,7 @@ def summarize(index: pd.DataFrame, fates: pd.Series, sources: list[dict[str, Any
 
 
 def check_summary(summary: dict[str, Any]) -> None:
-    """Raise InputError if what is left cannot be learned from."""
+    """Raise InputError if nothing can be learned from the remaining rows."""
     if not summary["rows_out"]:
         dropped = {reason.replace("_", " "): count for reason, count in summary["dropped"].items() if count}
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())

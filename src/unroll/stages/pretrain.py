@@ -15,7 +15,7 @@ from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 from unroll.text.vocabulary import encode_texts, list_tokens, load_tokenizer
 from unroll.vectors.lookup import fill_missing, read_word_vectors
 
-# The training split alone: text of validation and test rows must not be seen before they are scored.
+# Only the training split: the text of validation and test rows must not be seen before they are scored.
 TRAIN, TOKENIZER = Path("data/splits/train.parquet"), Path("models/tokenizer.json")
 VECTORS = Path("data/vectors.npy")
 
@@ -40,10 +40,9 @@ def main() -> None:
 
 
 def take_from_file(tokenizer: Tokenizer, params: TextParams) -> tuple[np.ndarray, int, str]:
-    """Return the vectors that a file has of the vocabulary, how many those are, and a line about it.
+    """Return a file's vectors for the vocabulary, how many it has, and a line about it.
 
-    A token that the file does not have gets a random vector with the mean and the variance of the file's; padding gets
-    none.
+    A token that the file lacks gets a random vector with the file's mean and variance; padding gets none.
     """
     model = params.model
     location = model.embeddings or ""  # here one is always given
@@ -58,10 +57,10 @@ def take_from_file(tokenizer: Tokenizer, params: TextParams) -> tuple[np.ndarray
 
 def learn_from_text(tokenizer: Tokenizer, size: int, params: PretrainParams) -> tuple[np.ndarray, str]:
     """Return vectors learned from the training text, and a line about it."""
-    # Imported here: it loads SciPy, which is to find its instructions fixed.
+    # Imported here: it loads SciPy, whose instructions must be fixed before.
     from unroll.vectors.skipgram import count_epochs, learn_vectors, scale_vectors
 
-    tokenizer.no_truncation()  # a context may be longer than what is classified
+    tokenizer.no_truncation()  # a context may be longer than a classified text
     with open_scratch(VECTORS) as folder:
         corpus = folder / "ids.txt"
         words = write_corpus(tokenizer, corpus)
@@ -72,7 +71,7 @@ def learn_from_text(tokenizer: Tokenizer, size: int, params: PretrainParams) -> 
 
 
 def write_corpus(tokenizer: Tokenizer, corpus: Path) -> int:
-    """Write the token ids of each row, its text and then its context, as a line; return how many they are."""
+    """Write a line of token ids for each row, its text and then its context; return the number of ids."""
     words = 0
     with corpus.open("w", encoding="ascii") as file:
         for batch in read_record_batches(TRAIN, "text", "context"):

@@ -1,6 +1,6 @@
 """The recipe that the stages train and train_sequences share: train, track, write what a training leaves.
 
-It is no stage of its own. What is peculiar to texts or to sequences, a stage puts into a `Job`.
+It is not a stage itself. A stage puts what is special about texts or sequences into a `Job`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,9 +36,9 @@ MODELS, METRICS = Path("models"), Path("metrics")
 class Job:
     """What differs from one kind of model to another.
 
-    config: what becomes models/config.json, but for the temperature; parts: the files of models/ that
-    models/checksums.json lists; class_names: if the classes have names; export: from the weights as they are trained to
-    those that are written; symptoms: what looked wrong before; facts: what metrics/train.json has besides.
+    config: models/config.json without the temperature; parts: the files that models/checksums.json lists; class_names:
+    if the classes have names; export: turns trained weights into those that are written; symptoms: warnings from before
+    the training; facts: further entries of metrics/train.json.
     """
 
     config: Section
@@ -52,7 +52,7 @@ class Job:
 
 
 class Untracked:
-    """What stands in the place of an MLflow run where tracking is off."""
+    """Takes the place of an MLflow run if tracking is off."""
 
     def log_epoch(self, epoch: Epoch) -> None:
         pass
@@ -62,10 +62,10 @@ class Untracked:
 
 
 def prepare(params: TrainParams) -> torch.device:
-    """Choose the device, let computing repeat, seed PyTorch.
+    """Choose the device, make computations repeatable, seed PyTorch.
 
     Raises:
-        InputError: the device or the precision cannot be had.
+        InputError: the device or the precision is not available.
     """
     device = choose_device(params.device, params.portable)
     check_precision(params.precision, device)
@@ -75,7 +75,7 @@ def prepare(params: TrainParams) -> torch.device:
 
 
 def train_and_write(params: PipelineParams, splits: Mapping[str, Examples], model: nn.Module, job: Job) -> Training:
-    """Train a model and write what a training leaves in models/ and metrics/; splits: train, val and test."""
+    """Train a model and write its files in models/ and metrics/; splits: train, val and test."""
     task = Task(splits["train"], splits["val"], params.train, job.objective, job.options)
     checkpoints = Checkpoints(find_root() / TRAININGS, identify_training(params, model, task.train, task.val))
     with track(params, splits) as run:
@@ -97,9 +97,9 @@ def train_and_write(params: PipelineParams, splits: Mapping[str, Examples], mode
 
 @contextmanager
 def track(params: PipelineParams, splits: Mapping[str, Examples]) -> "Iterator[TrainingRun | Untracked]":
-    """Keep an MLflow run while the block trains; tracking is imported only where it is on.
+    """Keep an MLflow run while the block trains; tracking is imported only if it is on.
 
-    So it is no dependency of a training: it tells of one and changes nothing in it.
+    So it is no dependency of a training: it reports on one and changes nothing in it.
     """
     if not params.tracking.enabled:
         yield Untracked()
@@ -111,7 +111,7 @@ def track(params: PipelineParams, splits: Mapping[str, Examples]) -> "Iterator[T
 
 
 def choose_temperature(training: Training, task: Task) -> float:
-    """Return the temperature that validation chooses for the classes of whole sequences; 1 for all else."""
+    """Return the temperature that validation chooses, for classes of whole sequences; otherwise 1."""
     if task.val.targets.dtype != np.int64 or task.val.targets.ndim != 1:
         return 1.0
     return fit_temperature(training.best_outputs.double().numpy(), task.val.targets)

@@ -38,7 +38,7 @@ def main() -> None:
 def read_labels() -> tuple[np.ndarray, list[str], np.ndarray]:
     """Return each row's class as a number ([rows], int64), the sorted class names, and `is_test` ([rows], bool).
 
-    Strings are read as numbers of distinct ones: a string for each row would take most of this stage's memory and time.
+    Strings are read dictionary-encoded: a string for each row would take most of this stage's memory and time.
     """
     with pq.ParquetFile(CLEAN, read_dictionary=["label", "part"], pre_buffer=False) as file:
         table = file.read(["label", "part"]).unify_dictionaries().combine_chunks()
@@ -50,10 +50,10 @@ def read_labels() -> tuple[np.ndarray, list[str], np.ndarray]:
 def assign_splits(labels: np.ndarray, class_names: list[str], is_test: np.ndarray, params: SplitParams) -> np.ndarray:
     """Return the number of each row's split in `SPLIT_NAMES`; [rows], int8.
 
-    Each class is shuffled and cut by itself; `labels` ([rows], integers) are numbers of the sorted `class_names`. So
-    a class's share in every split is exact to one row, and a class of three rows has one in each, which scikit-learn's
-    stratified splitters do not promise. Where rows of an official test split are marked in `is_test` ([rows], bool),
-    those are the test split and the others are cut in two.
+    Each class is shuffled and cut by itself. So a class's share in every split is exact to one row, and a class of
+    three rows has one in each, which scikit-learn's stratified splitters do not promise. If `is_test` ([rows], bool)
+    marks rows of an official test split, those are the test split and the others are cut in two. labels: [rows],
+    indices into the sorted `class_names`.
 
     Raises:
         InputError: a class has too few rows to stand in every split.
@@ -79,9 +79,9 @@ def assign_splits(labels: np.ndarray, class_names: list[str], is_test: np.ndarra
 def assign_by_text(
     places: np.ndarray, labels: np.ndarray, class_names: list[str], is_test: np.ndarray, params: SplitParams
 ) -> np.ndarray:
-    """Return the number of each row's split in `SPLIT_NAMES`, by its text's place alone; [rows], int8.
+    """Return the number of each row's split in `SPLIT_NAMES`, decided by its text's place alone; [rows], int8.
 
-    So other rows, their order and their classes move no row to another split, and shares hold in expectation only.
+    So other rows, their order and their classes never move a row to another split; shares hold only in expectation.
     places: [rows] float64, see `place_texts`; the rest: as in `assign_splits`.
 
     Raises:
@@ -104,17 +104,17 @@ def assign_by_text(
 
 
 def place_texts(texts: Iterable[str], seed: int) -> np.ndarray:
-    """Return for each text a number from 0 up to 1 that nothing but text and seed decide, [rows] float64.
+    """Return for each text a number from 0 up to 1 that depends only on text and seed, [rows] float64.
 
-    It is from BLAKE2b (RFC 7693) with the seed as its key, and so the same on every machine and in every version.
+    It comes from BLAKE2b (RFC 7693) with the seed as key, so it is the same on every machine and in every version.
     """
     key = seed.to_bytes(8, "little")
     digests = b"".join(blake2b(text.encode(), digest_size=8, key=key).digest() for text in texts)
-    return (np.frombuffer(digests, dtype="<u8") >> 11) * 2.0**-53  # as many bits as are exact
+    return (np.frombuffer(digests, dtype="<u8") >> 11) * 2.0**-53  # 53 bits, which a float64 holds exactly
 
 
 def choose_shares(is_test: np.ndarray, params: SplitParams) -> list[float]:
-    """Return the shares of the splits that are to be cut: not of test, where there is an official one."""
+    """Return the shares of the splits to cut: without test, if there is an official one."""
     return [params.train, params.val] if is_test.any() else [params.train, params.val, params.test]
 
 
@@ -125,9 +125,9 @@ def hash_column(path: Path, column: str) -> np.ndarray:
 
 
 def withhold_contexts(contexts: np.ndarray, texts: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    """Return which contexts must not be learned from, [rows] bool: nothing of validation and test may be seen before.
+    """Return which contexts must not be learned from, [rows] bool: nothing of validation and test may be seen.
 
-    Those are the contexts of rows of validation and test, and of training rows the contexts that also stand there.
+    These are the contexts of validation and test rows, and training contexts that also occur there.
     contexts, texts: [rows] uint64, their hashes; splits: [rows], numbers in `SPLIT_NAMES`.
     """
     held_out = splits != SPLIT_NAMES.index("train")
@@ -135,7 +135,7 @@ def withhold_contexts(contexts: np.ndarray, texts: np.ndarray, splits: np.ndarra
 
 
 def apportion(rows: int, shares: list[float]) -> np.ndarray:
-    """Divide `rows` in proportion to `shares` by largest remainder, at least one to each; [len(shares)], int64."""
+    """Divide `rows` in proportion to `shares` by largest remainder, at least one for each; [len(shares)], int64."""
     exact = rows * np.array(shares) / sum(shares)
     counts = np.floor(exact).astype(np.int64)
     largest_remainders = np.argsort(counts - exact, kind="stable")

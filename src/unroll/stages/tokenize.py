@@ -1,4 +1,4 @@
-"""data/splits/ → data/tokens/, models/tokenizer.json, models/labels.json, metrics/tokens.json: all as numbers."""
+"""data/splits/ → data/tokens/, models/tokenizer.json, models/labels.json, metrics/tokens.json: texts as numbers."""
 
 import sys
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ SPLITS, TOKENS, MODELS = Path("data/splits"), Path("data/tokens"), Path("models"
 def main() -> None:
     params = read_text_params()
     train = SPLITS / "train.parquet"
-    # Everything that is learned here is learned from the training split alone. Words of the contexts get vectors by
-    # pretraining; without it, there would be nothing to know of them.
+    # Everything here is learned from the training split alone. Words of the contexts get vectors by pretraining;
+    # without it, nothing would be known about them.
     columns = ["text"] if params.pretrain.method == "none" else ["text", "context"]
     texts = (column.to_pylist() for batch in read_record_batches(train, *columns) for column in batch.columns)
     tokenizer = train_tokenizer(texts, params.tokenize)
@@ -40,7 +40,7 @@ def main() -> None:
         save_tokens(encode_split(SPLITS / f"{split}.parquet", encoder, class_names, coverage), TOKENS, split)
         shares[split] = coverage.summarize()
     with replace_when_done(MODELS / "tokenizer.json") as temporary:
-        temporary.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")  # its own `save` hides what failed
+        temporary.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")  # its own `save` hides the error
     write_json(MODELS / "labels.json", class_names)
     write_json(Path("metrics/tokens.json"), shares)
     gaps = describe_cut(shares["train"], params.tokenize.max_tokens)

@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def check_head(head: str, classes: int) -> None:
-    """Raise InputError for a head that cannot tell so many classes apart."""
+    """Raise InputError for a head that does not support so many classes."""
     if head == "logit" and classes != 2:
         raise InputError(
             f"params.yaml: model.head = 'logit' while the data has {classes} classes: one logit tells two apart, so "
@@ -63,7 +63,7 @@ def check_head(head: str, classes: int) -> None:
 
 
 def choose_options(params: TextParams, pretrained: bool) -> Options:
-    """Return how the embedding is trained, and how words are dropped from training texts."""
+    """Return how to train the embedding, and how to drop words from training texts."""
     return Options(
         augment=lambda ids: drop_words(ids, params.train.word_dropout),
         embedding_rate=params.train.embedding_rate if pretrained else 1.0,

@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def train_sequences(params: SequenceParams, keep_outputs: bool = False) -> Training:
-    """Train, and write what a training leaves; return it too, with the outputs of every epoch if they are kept."""
+    """Train and write the outputs; return the training, with the outputs of every epoch if they are kept."""
     device = prepare(params.train)
     splits = {name: load_sequences(SEQUENCES, name) for name in SPLIT_NAMES}
     config = configure(params, splits["train"])
@@ -43,7 +43,7 @@ def configure(params: SequenceParams, train: Sequences) -> SequenceConfig:
 
 
 def is_classification(examples: Sequences) -> bool:
-    """Whether targets are numbers of classes, not values."""
+    """Whether targets are class numbers, not values."""
     return examples.targets.dtype == np.int64
 
 

@@ -1,4 +1,4 @@
-"""Text cleaning: the definition that the pipeline and inference share; text_columns does the same to whole columns."""
+"""Text cleaning: the definition that pipeline and inference share; clean_columns does the same for whole columns."""
 
 import re
 import unicodedata
@@ -7,25 +7,25 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-# What news feeds leave of HTML entities: "Sox #39;s", "&amp;lt;b&amp;gt;", " quot;". The feeds put a space
-# where the ampersand stood, so the space belongs to the debris.
+# What news feeds leave of HTML entities: "Sox #39;s", "&amp;lt;b&amp;gt;", " quot;". The feeds replace the ampersand
+# by a space, so the space belongs to the debris.
 NUMERIC_ENTITY = re.compile(r"(?:&amp;|&| )?#(\d{2,5});")
 NAMED_ENTITY = re.compile(r"(?:&amp;|&|\b ?)(amp|quot|apos|lt|gt|nbsp);")
 TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
-# A word may hold apostrophes, full stops and ampersands between letters: "don't", "U.S", "AT&T", "3.5".
+# A word may have apostrophes, full stops and ampersands between letters: "don't", "U.S", "AT&T", "3.5".
 _WORD = re.compile(r"[^\W_]+(?:['.,&][^\W_]+)*")
-_WORD_OR_MARK = re.compile(rf"{_WORD.pattern}|[^\w\s\ud800-\udfff]")  # halves of a pair are no characters
+_WORD_OR_MARK = re.compile(rf"{_WORD.pattern}|[^\w\s\ud800-\udfff]")  # lone surrogates are no characters
 _NUMBER = re.compile(r"\d")
 _ZEROS = re.compile(r"&#0+(?=[0-9])")
-_NO_CHARACTER = re.compile(r"&#[0-9]{8,}")  # of so high a number
-_MOST_MARKS = 30  # over one letter, as in Unicode's "stream-safe" texts
+_NO_CHARACTER = re.compile(r"&#[0-9]{8,}")  # the number is too high for a character
+_MOST_MARKS = 30  # on one letter, as in Unicode's "stream-safe" texts
 _MARKS_WITHOUT_CLASS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # whose parts are combining marks
 
 
 class Cleaning(BaseModel):
-    """What is done to a text before tokens are made; kept in models/cleaning.json for inference."""
+    """How a text is cleaned before it is tokenized; kept in models/cleaning.json for inference."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,7 +56,7 @@ def clean_text(text: str, cleaning: Cleaning) -> str:
 
 
 def change_words(words: list[str], cleaning: Cleaning) -> list[str]:
-    """Return each word stemmed and with its digits masked, where `cleaning` wants it."""
+    """Return the words, stemmed and with their digits masked if `cleaning` says so."""
     if cleaning.stemming == "porter":
         words = _stem(words, cleaning.lowercase)
     if cleaning.numbers == "mask":
@@ -65,14 +65,14 @@ def change_words(words: list[str], cleaning: Cleaning) -> list[str]:
 
 
 def decode_entities(text: str) -> str:
-    """Return the text with its HTML entities decoded; one of any length, which Python's own function refuses."""
+    """Return the text with its HTML entities decoded, even very long ones, which Python's own function refuses."""
     if "&#" in text:
         text = _NO_CHARACTER.sub("&#9999999", _ZEROS.sub("&#", text))
     return unescape(text)
 
 
 def _limit_marks(text: str) -> str:
-    """Cut long runs of combining marks: putting them in order takes a time that grows with their number's square."""
+    """Cut long runs of combining marks: the time to sort them grows with the square of their number."""
     if len(text) < 1000 or text.isascii():
         return text
     kept, run = [], 0
@@ -84,7 +84,7 @@ def _limit_marks(text: str) -> str:
 
 
 def _decode_html(text: str) -> str:
-    # Twice, because feeds escape what was escaped already: "&amp;lt;b&amp;gt;".
+    # Twice, because feeds escape text that was already escaped: "&amp;lt;b&amp;gt;".
     for _ in range(2):
         if ";" in text:
             text = NUMERIC_ENTITY.sub(r"&#\1;", text)
@@ -94,7 +94,7 @@ def _decode_html(text: str) -> str:
 
 
 def _stem(words: list[str], lowercase: bool) -> list[str]:
-    from nltk.stem.porter import PorterStemmer  # imported here: it takes a second that most runs need not spend
+    from nltk.stem.porter import PorterStemmer  # imported here: it takes a second, and most runs do not need it
 
     stemmer = PorterStemmer()
     return [stemmer.stem(word, to_lowercase=lowercase) for word in words]

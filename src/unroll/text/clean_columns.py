@@ -1,7 +1,7 @@
-"""Cleaning of whole columns: what `clean_text` gives, several times as fast.
+"""Cleaning of whole columns: the results of `clean_text`, several times as fast.
 
-Rows of ASCII text are cleaned by Arrow's kernels, all at once, with the patterns of `clean_text`: Arrow's engine (RE2)
-means the same by them there, and elsewhere not, as its `\\b` and `\\d` know ASCII alone. All other rows go through
+Arrow's kernels clean all ASCII rows at once, with the patterns of `clean_text`. On ASCII, Arrow's engine (RE2) matches
+them as Python does; elsewhere it does not, as its `\\b` and `\\d` know only ASCII. All other rows go through
 `clean_text` itself.
 """
 
@@ -22,9 +22,9 @@ from unroll.text.clean import (
     decode_entities,
 )
 
-# Without any of these a text holds no entity, tag, backslash or backtick.
+# A text without any of these has no entity, tag, backslash or backtick.
 _DEBRIS = r"[;<\\`]"
-# What separates words: anything but one space, and but a single mark of those that may stand inside a word.
+# What separates words: anything except one space, or a single mark that may stand inside a word.
 _SEPARATOR = r"[^0-9A-Za-z]{2,}|[^0-9A-Za-z'.,& ]"
 _BLANKS = "_\t\n\v\f\r\x1c\x1d\x1e\x1f "  # neither word nor mark
 _WORD_OR_MARK = rf"[{_BLANKS}]*([0-9A-Za-z]+(?:['.,&][0-9A-Za-z]+)*|[^0-9A-Za-z{_BLANKS}])[{_BLANKS}]*"
@@ -34,7 +34,7 @@ def clean_texts(texts: pa.StringArray | pa.ChunkedArray, cleaning: Cleaning) -> 
     """Return `clean_text(text, cleaning)` for each text; none may be null."""
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
-    # Null stands for a text that is not ASCII: kernels pass over it.
+    # Null stands for a text that is not ASCII: the kernels skip it.
     tidy = _replace_where(pc.match_substring_regex(texts, _DEBRIS), _keep_ascii(texts), _remove_debris)
     other = tidy.is_null()
     if cleaning.brackets == "drop":
@@ -69,7 +69,7 @@ def _decode_entities(texts: pa.StringArray) -> pa.StringArray:
 
 
 def _change_words(texts: pa.StringArray, cleaning: Cleaning) -> pa.StringArray:
-    """Drop stop words and change the others, each distinct word once, and put the texts together again."""
+    """Drop stop words and change the others, each distinct word once, and join the texts again."""
     words = pc.split_pattern(texts, " ")
     encoded = words.flatten().dictionary_encode()
     distinct = encoded.dictionary.to_pylist()

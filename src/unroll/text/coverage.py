@@ -1,4 +1,4 @@
-"""How much of the texts the networks get to read: what is cut off, and which tokens are unknown."""
+"""How much of the texts the networks read: what is cut off, and which tokens are unknown."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import numpy as np
 from unroll.text.tokens import UNKNOWN_ID
 
 MUCH_CUT = 0.05  # of the training texts
-MUCH_UNKNOWN = 0.5  # of validation or test tokens; a thousand headlines leave a third of others' words unknown
+MUCH_UNKNOWN = 0.5  # of validation or test tokens; after training on a thousand headlines a third is unknown
 
 
 @dataclass
 class Coverage:
-    """Counts of a split, as its texts are encoded."""
+    """Counts for a split, made while its texts are encoded."""
 
     texts: int = 0
     cut: int = 0
@@ -20,14 +20,14 @@ class Coverage:
     unknown: int = 0
 
     def count(self, ids: np.ndarray, cut: np.ndarray) -> None:
-        """Add some texts; ids: [tokens], of all of them; cut: [texts] bool, which of them had more tokens."""
+        """Count some texts; ids: [tokens], all their ids; cut: [texts] bool, which of them had more tokens."""
         self.texts += len(cut)
         self.cut += int(np.count_nonzero(cut))
         self.tokens += len(ids)
         self.unknown += int(np.count_nonzero(ids == UNKNOWN_ID))
 
     def summarize(self) -> dict[str, float]:
-        """Return the share of texts that are cut, and of tokens that are unknown among those that are left."""
+        """Return the share of texts that are cut, and the share of the remaining tokens that are unknown."""
         return {"cut": self.cut / max(self.texts, 1), "unknown": self.unknown / max(self.tokens, 1)}
 
 
@@ -41,7 +41,7 @@ def describe_cut(train: dict[str, float], max_tokens: int) -> list[str]:
 
 
 def describe_unknown(**shares: dict[str, float]) -> list[str]:
-    """Return a line if most of what a network is judged by is unknown to it; shares: `summarize` of splits, by name."""
+    """Return a line if most tokens of a split are unknown; shares: `summarize` of splits, by name."""
     share, split = max((counted["unknown"], split) for split, counted in shares.items())
     if share <= MUCH_UNKNOWN:
         return []

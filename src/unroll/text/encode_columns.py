@@ -1,4 +1,4 @@
-"""Token ids of whole columns: what `encode_texts` gives, several times as fast where tokens are words."""
+"""Token ids of whole columns: the results of `encode_texts`, several times as fast if tokens are words."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from unroll.text.vocabulary import encode_texts, find_longest, list_tokens, spli
 
 @dataclass(frozen=True)
 class ColumnTokenizer:
-    """A tokenizer made ready for columns.
+    """A tokenizer prepared for columns.
 
-    tokenizer: leaves one token more than the `longest` texts may have, so that it can be told which are cut; words: its
-    words by id, or None where its tokens are none; by_character: whether they are characters.
+    tokenizer: keeps one token more than the `longest` text may have, to show which texts are cut; words: its words by
+    id, or None if its tokens are not words; by_character: whether they are characters.
     """
 
     tokenizer: Tokenizer
@@ -30,12 +30,12 @@ class ColumnTokenizer:
         The ids of text i are `ids[offsets[i]:offsets[i + 1]]`. An empty text has none.
         """
         if self.words is None:
-            if self.by_character:  # the tokenizer takes a hundred bytes for each character before it cuts
+            if self.by_character:  # the tokenizer needs a hundred bytes for each character before it cuts
                 texts = pc.utf8_slice_codeunits(texts, 0, self.longest + 1)
             found = encode_texts(self.tokenizer, texts.to_pylist())
             cut = np.array([len(ids) > self.longest for ids in found], dtype=bool)
             return *flatten_ids([ids[: self.longest] for ids in found]), cut
-        # A null has no words, where an empty text would have an empty one.
+        # A null has no words; an empty text would have an empty one.
         words = pc.split_pattern(pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts), " ")
         lengths = pc.list_value_length(words).fill_null(0)
         cut = pc.greater(lengths, self.longest)
@@ -47,7 +47,7 @@ class ColumnTokenizer:
 
 
 def make_column_tokenizer(tokenizer: Tokenizer) -> ColumnTokenizer:
-    """List the tokenizer's words once, for columns to be encoded."""
+    """Prepare a tokenizer: list its words once."""
     longest = find_longest(tokenizer)
     if splits_into_words(tokenizer):
         return ColumnTokenizer(tokenizer, longest, pa.array(list_tokens(tokenizer)), by_character=False)

@@ -38,7 +38,7 @@ class Tokens:
 
     @property
     def targets(self) -> np.ndarray:
-        """The labels, by the name that all kinds of examples have for what is to be predicted."""
+        """The labels, under the name that all kinds of examples share."""
         return self.labels
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ class Tokens:
         return digest.hexdigest()
 
     def describe(self, split: str) -> dict[str, Any]:
-        """Return what MLflow shows of the data."""
+        """Return what MLflow shows about the data."""
         profile = {"num_rows": len(self), "num_tokens": len(self.ids)}
         columns = [{"name": name, "type": "string", "required": True} for name in ("text", "label")]
         return {"source": f"data/splits/{split}.parquet", "schema": columns, "profile": profile}
@@ -81,7 +81,7 @@ def flatten_ids(ids: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 def save_tokens(parts: Iterable[Tokens], folder: Path, split: str) -> None:
     """Write `SPLIT.ids.npy`, `SPLIT.offsets.npy` and `SPLIT.labels.npy`: the texts of all parts, in their order.
 
-    Each part is written as it comes, so that no more than one is in memory.
+    Each part is written at once, so that only one is in memory.
     """
     tokens = 0
     with (
@@ -99,9 +99,9 @@ def save_tokens(parts: Iterable[Tokens], folder: Path, split: str) -> None:
 
 @contextmanager
 def _open_array(path: Path, dtype: type[np.generic]) -> Iterator[BinaryIO]:
-    """Open a .npy file of one dimension to append numbers to.
+    """Open a one-dimensional .npy file for appending.
 
-    NumPy's header leaves room for any length, so that it can be written again once the length is known.
+    NumPy's header leaves room for any length, so it can be rewritten once the length is known.
     """
     with replace_when_done(path) as temporary, temporary.open("wb") as file:
         header = {"descr": np.dtype(dtype).str, "fortran_order": False}

@@ -16,7 +16,7 @@ PADDING, UNKNOWN = "<pad>", "<unk>"
 def train_tokenizer(texts: Iterable[list[str]], params: TokenizeParams) -> Tokenizer:
     """Learn a vocabulary from batches of cleaned texts.
 
-    Ids are given by falling frequency, after `PADDING_ID` and `UNKNOWN_ID`. Texts longer than `max_tokens` will be
+    Ids are assigned by falling frequency, after `PADDING_ID` and `UNKNOWN_ID`. Texts longer than `max_tokens` will be
     cut. The byte-pair encoding is that of Sennrich et al. 2016 (arXiv:1508.07909).
     """
     options: dict[str, Any] = {
@@ -27,7 +27,7 @@ def train_tokenizer(texts: Iterable[list[str]], params: TokenizeParams) -> Token
     }
     if params.level == "bpe":
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-        # A mark at the start of each word keeps "under" in "underdog" apart from the word "under".
+        # A mark at the start of each word distinguishes "under" in "underdog" from the word "under".
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
         trainer: trainers.Trainer = trainers.BpeTrainer(**options)
     else:
@@ -55,7 +55,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise explain_missing(path)
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing more specific
+    except Exception as error:  # the library has no more specific exception
         raise InputError(f"{path} holds no tokenizer: {error}") from None
     ids = tokenizer.get_vocab()
     if set(ids.values()) != set(range(len(ids))) or (ids.get(PADDING), ids.get(UNKNOWN)) != (PADDING_ID, UNKNOWN_ID):
@@ -66,7 +66,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def splits_into_words(tokenizer: Tokenizer) -> bool:
-    """Whether tokens are whole words, which need no tokenizer to be looked up."""
+    """Whether tokens are whole words, which can be looked up without the tokenizer."""
     by_space = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.WhitespaceSplit)
     return by_space and isinstance(tokenizer.model, models.WordLevel)
 
@@ -85,7 +85,7 @@ def find_longest(tokenizer: Tokenizer) -> int:
 def make_encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
     """Return a function from a cleaned text to its token ids, which are those of `encode_texts`.
 
-    Where tokens are words, a dictionary does what the tokenizer does, in a sixth of the time.
+    If tokens are words, a dictionary does the tokenizer's work in a sixth of the time.
     """
     if not splits_into_words(tokenizer):
         return lambda text: tokenizer.encode(text, add_special_tokens=False).ids

@@ -1,1 +1,1 @@
-"""What the Makefile runs besides: verify, audit, lock. It imports base and cli."""
+"""Other programs that the Makefile runs: verify, audit, lock. It imports base and cli."""

@@ -12,12 +12,12 @@ from unroll.cli.console import Format, print_table
 from unroll.tools.lock import REQUIREMENTS
 from unroll.tools.wheels import audit_wheels
 
-# What pip-audit's ways to say that nobody answered have in common.
+# Common to pip-audit's messages that nobody answered.
 UNREACHABLE = re.compile(r"requests\.exceptions|ConnectionError|ServiceError|[Tt]imed out")
-# A licence that asks for the source of what is built on it, unless there is a choice; the Lesser one does not.
+# Licences that require the source of what is built on them, unless there is a choice; the Lesser GPL does not.
 STRICT = re.compile(r"(?<!L)GPL|(?<!Lesser )General Public License")
 CHOICE = re.compile(r" OR ", re.IGNORECASE)
-# What the packages' own words leave open, and what their licence files say.
+# Packages whose metadata is unclear, with what their licence files say.
 REVIEWED = {
     "grandalf": "GPL-2.0 or EPL-1.0, as one likes; DVC draws graphs of stages by it",
     "huey": "MIT",
@@ -27,7 +27,7 @@ REVIEWED = {
 
 
 def main() -> None:
-    """Run all four, and end with code 1 if one of them has found something."""
+    """Run all audits; exit with code 1 if one of them has found something."""
     try:
         found = [*audit_packages(), *audit_code(), *audit_licences(), *audit_wheels()]
         if found:
@@ -37,9 +37,9 @@ def main() -> None:
 
 
 def audit_packages() -> list[str]:
-    """Ask for known vulnerabilities; where nobody answers, say so and go on."""
+    """Look up known vulnerabilities; if nobody answers, say so and go on."""
     options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
-    files = [option for file in REQUIREMENTS for option in ("--requirement", str(file))]  # it reads no `-r` in them
+    files = [option for file in REQUIREMENTS for option in ("--requirement", str(file))]  # it ignores `-r` lines
     result = _run("pip_audit", *files, *options)
     if not result.stdout.strip():
         reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -53,7 +53,7 @@ def audit_packages() -> list[str]:
 
 
 def describe_packages(packages: list[dict[str, Any]]) -> str:
-    """Return a line about how many packages could be looked up: pip-audit is content if it was none of them."""
+    """Return a line on how many packages could be looked up: pip-audit passes even if it was none."""
     unknown = sum("skip_reason" in package for package in packages)
     checked = f"vulnerabilities: {len(packages) - unknown} of {len(packages)} packages checked"
     return f"{checked}; {unknown} NOT CHECKED, the service does not know them" if unknown else checked
@@ -88,12 +88,12 @@ def audit_licences() -> list[str]:
 
 
 def describe_licence(package: dict[str, str]) -> str:
-    """Return the licence that a package gives, or what a person has found of it."""
+    """Return the licence that a package states, or the one that a person has found."""
     return REVIEWED.get(package["Name"].lower(), package["License"])
 
 
 def list_unclear_licences(packages: list[dict[str, str]]) -> list[str]:
-    """Return a few words about each package whose licence is unknown or strict, and that nobody has looked at."""
+    """Return a few words about each package with an unknown or strict licence that nobody has reviewed."""
     unclear = []
     for package in packages:
         licence = package["License"]

@@ -10,13 +10,13 @@ from packaging.utils import canonicalize_name
 from unroll.base.errors import InputError, end_in_one_line
 from unroll.base.versions import read_pins
 
-# What PyTorch's build for a device needs, in versions that it names itself; other builds and systems have none of it.
+# Packages that only PyTorch's builds for a device need; those builds pin the versions themselves.
 DEVICE = ("cuda-", "nvidia-", "triton")
 REQUIREMENTS = [Path(name) for name in ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt")]
 
 
 def main() -> None:
-    """Write each package to one file: what computes keeps its place, the others stand where they are first needed."""
+    """Write each package to one file: those that compute keep their file, the others go where they are first needed."""
     with end_in_one_line(with_bugs=False):
         compute, run, develop = REQUIREMENTS
         project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
@@ -30,10 +30,10 @@ def main() -> None:
 
 
 def find_versions(requirements: list[str], deep: bool = True) -> dict[str, str]:
-    """Return the installed version of each required package, and (deep) of all that these need on this platform.
+    """Return the installed version of each required package; deep: and of all their dependencies on this platform.
 
     Raises:
-        InputError: one is not installed.
+        InputError: a package is not installed.
     """
     found: dict[str, str] = {}
     waiting, seen = [Requirement(text) for text in requirements], set()
@@ -47,14 +47,14 @@ def find_versions(requirements: list[str], deep: bool = True) -> dict[str, str]:
             package = distribution(required.name)
         except PackageNotFoundError:
             raise InputError(f"{required.name} is not installed: expected all that pyproject.toml asks for") from None
-        found[package.metadata["Name"]] = package.version.partition("+")[0]  # a local version is on no index
+        found[package.metadata["Name"]] = package.version.partition("+")[0]  # no index has local versions
         needed = [Requirement(text) for text in package.requires or []] if deep else []
         waiting += [one for one in needed if _is_asked_for(one, required.extras)]
     return found
 
 
 def write_pins(file: Path, head: list[str], pins: dict[str, str]) -> None:
-    """Write a file of requirements, its pins by name."""
+    """Write a requirements file, its pins sorted by name."""
     lines = [f"{name}=={pinned}" for name, pinned in sorted(pins.items(), key=lambda pin: pin[0].lower())]
     file.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
 

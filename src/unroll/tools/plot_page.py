@@ -1,11 +1,11 @@
-"""The page of `dvc plots`, with its drawing library inside: DVC's own page loads Vega from the web."""
+"""A page for `dvc plots` that includes its drawing library: DVC's own page loads Vega from the web."""
 
 import sys
 from pathlib import Path
 
 from unroll.base.files import replace_when_done
 
-# DVC puts the plots where {plot_divs} stands.
+# DVC replaces {plot_divs} by the plots.
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -27,11 +27,11 @@ PAGE = """<!DOCTYPE html>
 
 
 def make_page() -> str:
-    """Return the template of the page, with Vega, Vega-Lite and Vega-Embed in a script of its own."""
+    """Return the page's template, with Vega, Vega-Lite and Vega-Embed as an inline script."""
     import vl_convert
 
     library = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its types ask for what may be left out
-    library = library.replace("</script", r"<\/script")  # which would end the script there
+    library = library.replace("</script", r"<\/script")  # this would end the script
     return PAGE.replace("LIBRARY", library)
 
 

@@ -1,4 +1,4 @@
-"""`make verify`: two copies of the repository, under different circumstances, must come to the same bytes.
+"""`make verify`: two copies of the repository must give the same bytes under different circumstances.
 
 What differs: the folder's name, the language, the time zone and the seed of Python's hashes. What is compared:
 dvc.lock, which holds the MD5 of every output of every stage.
@@ -23,7 +23,7 @@ CIRCUMSTANCES = {
     "one": {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"},
     "another-name": {"LANG": "C", "LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4242"},
 }
-OUTSIDE = ("DVC_", "MLFLOW_", "GIT_")  # what would lead a copy to another repository or server
+OUTSIDE = ("DVC_", "MLFLOW_", "GIT_")  # variables that would lead a copy to another repository or server
 
 
 def main() -> None:
@@ -38,13 +38,13 @@ def main() -> None:
 
 
 def find_pipelines() -> list[Path]:
-    """Return the folders, from the repository's root, that Git tracks a dvc.yaml in."""
+    """Return the folders with a dvc.yaml that Git tracks, relative to the repository's root."""
     listed = ask_git("ls-files", "dvc.yaml", "*/dvc.yaml", check=True).splitlines()
     return [Path(name).parent for name in listed]
 
 
 def verify(folders: list[Path], temporary: Path) -> None:
-    """Run the pipelines in two copies at the same time; say for each that both came to the same.
+    """Run the pipelines in two copies at the same time; report each pipeline whose outputs are the same.
 
     Raises:
         InputError: a pipeline fails, or an output differs.
@@ -65,7 +65,7 @@ def verify(folders: list[Path], temporary: Path) -> None:
 
 
 def copy_repository(target: Path) -> Path:
-    """Copy the files that Git tracks, as they are now in the working directory, and make it a repository."""
+    """Copy the tracked files as they are in the working directory, and make the copy a repository."""
     root = Path(ask_git("rev-parse", "--show-toplevel", check=True).strip())
     for name in ask_git("-C", str(root), "ls-files", "-z", check=True).split("\0"):
         if name and (root / name).exists():
@@ -76,10 +76,10 @@ def copy_repository(target: Path) -> Path:
 
 
 def reproduce(folder: Path, circumstances: dict[str, str]) -> None:
-    """Run the pipeline in a folder, every stage of it, without tracking the runs anywhere else.
+    """Run every stage of the pipeline in a folder; its runs are tracked nowhere else.
 
     Raises:
-        InputError: it fails.
+        InputError: the pipeline fails.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
     command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
@@ -100,13 +100,13 @@ def reproduce(folder: Path, circumstances: dict[str, str]) -> None:
 
 
 def read_outputs(lock: bytes, order: list[str]) -> dict[tuple[str, str], str]:
-    """Return the MD5 of each output of a dvc.lock by its stage and path; order: the stages, the first to run first."""
+    """Return the MD5 of each output in a dvc.lock by stage and path; order: the stages, in order of running."""
     stages = _read_yaml(lock)
     return {(name, out["path"]): out["md5"] for name in order for out in stages.get(name, {}).get("outs", [])}
 
 
 def describe_difference(first: dict[tuple[str, str], str], second: dict[tuple[str, str], str]) -> str:
-    """Name the first output that differs: those of later stages follow from it."""
+    """Name the first output that differs; differences in later stages follow from it."""
     for (stage, path), md5 in first.items():
         other = second.get((stage, path), "missing")
         if md5 != other:

@@ -1,4 +1,4 @@
-"""For which versions of Python and which platforms the package index has a wheel of every pin (`make audit`)."""
+"""Checks for which Python versions and platforms the package index has a wheel of every pin (`make audit`)."""
 
 import re
 import subprocess
@@ -13,23 +13,23 @@ from unroll.base.versions import read_pins
 from unroll.tools.lock import REQUIREMENTS
 
 PYTHONS = ("3.11", "3.12", "3.13")
-NEXT_PYTHON = "3.14"  # what it lacks is told, and is no finding
-# By the tags that pip knows them by; wheels for older systems are found by naming these too.
+NEXT_PYTHON = "3.14"  # missing wheels are printed, but are no finding
+# Platforms by pip's tags; older tags are named, too, to find wheels for older systems.
 LINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
 PLATFORMS = {
     "Linux x86-64": [f"{tag}_x86_64" for tag in (*LINUX, "manylinux_2_12", "manylinux_2_5", "manylinux1")],
     "Linux ARM": [f"{tag}_aarch64" for tag in LINUX],
     "macOS ARM": ["macosx_14_0_arm64"],
 }
-# What has never had a wheel: it is built where it is installed, which pure Python is everywhere.
+# Packages that have never had a wheel: pure Python, which pip builds anywhere.
 SOURCE_ONLY = {"antlr4-python3-runtime"}
-AT_ONCE = 4  # most of the time is waiting for the index
+AT_ONCE = 4  # most of the time goes to waiting for the index
 UNREACHABLE = re.compile("Retrying|ConnectionError|NewConnection|[Tt]imed out")
 MISSING = re.compile(r"No matching distribution found for ([^=\s]+)==(\S+)")
 
 
 def audit_wheels() -> list[str]:
-    """Ask the index about each version and platform; where it does not answer, say so and go on."""
+    """Ask the index about each version and platform; if it does not answer, say so and go on."""
     pins = {name: pin for file in REQUIREMENTS for name, pin in read_pins(file).items()}
     pins = {name: pin for name, pin in pins.items() if name not in SOURCE_ONLY}
     places = list(product((*PYTHONS, NEXT_PYTHON), PLATFORMS))
@@ -52,7 +52,7 @@ def tell(place: tuple[str, str], missing: list[str], reason: str) -> str:
 def find_missing(pins: dict[str, str], python: str, tags: list[str]) -> tuple[list[str], str]:
     """Return the pins without a wheel, and why pip could not tell, or "".
 
-    pip ends at the first that it does not find: so it is asked again about the others.
+    pip stops at the first missing one, so it is asked again about the others.
     """
     missing: dict[str, str] = {}
     options = ["--dry-run", "--no-deps", "--only-binary=:all:", "--ignore-installed", "--python-version", python]
@@ -76,5 +76,5 @@ def _ask_pip(*arguments: str) -> str:
     if not result.returncode:
         return ""
     lines = result.stderr.strip().splitlines() or ["no reason given"]
-    # Where the index does not answer, pip says so on the way, and ends as if it had no wheel.
+    # If the index does not answer, pip warns, and then ends as if there were no wheel.
     return next((line for line in lines if UNREACHABLE.search(line)), lines[-1])

@@ -1,1 +1,1 @@
-"""Every call of MLflow. It imports what it tells of: base, params, models, training."""
+"""Every call of MLflow. It imports what it reports on: base, params, models, training."""

@@ -1,4 +1,4 @@
-"""The baseline's run in MLflow: one, whatever networks and experiments it stands beside.
+"""The baseline's run in MLflow: one run, however many networks and experiments share it.
 
 It is linked to dvc.lock as the networks' runs are, by the MD5s of metrics/baseline.json and baseline_per_class.json.
 """
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 METRICS = Path("metrics")
-# The tags that link a run to outputs in dvc.lock. Classes of other names may have the same scores.
+# The tags that link a run to outputs in dvc.lock. Two tags, as classes with other names may have the same scores.
 BASELINE_MD5, CLASSES_MD5 = "baseline_md5", "baseline_per_class_md5"
 BASELINE_LINKS = {BASELINE_MD5: "metrics/baseline.json", CLASSES_MD5: "metrics/baseline_per_class.json"}
-MODEL, LINEAR = "model", "linear"  # the tag that tells its run from those of networks
-STAGES = ("download", "preprocess", "split")  # those that it stands on
-PARAMS = ("data.", "preprocess.", "split.", "evaluate.calibration_bins")  # those that they and it depend on
+MODEL, LINEAR = "model", "linear"  # the tag that distinguishes its run from those of networks
+STAGES = ("download", "preprocess", "split")  # the stages before it
+PARAMS = ("data.", "preprocess.", "split.", "evaluate.calibration_bins")  # what it and the stages before it depend on
 CHOSEN = ("c", "temperature")  # by validation
 
 
 def log_baseline(store: Store, params: TextParams, seconds: float | None = None) -> None:
-    """Log metrics/baseline.json and baseline_per_class.json as a run of their own, unless there is one already.
+    """Log metrics/baseline.json and baseline_per_class.json as a run, unless there is one already.
 
     seconds: how long fitting took; without it, the run is tagged as restored.
 
@@ -38,7 +38,7 @@ def log_baseline(store: Store, params: TextParams, seconds: float | None = None)
     """
     md5s = {tag: compute_hash(Path(file), "md5") for tag, file in BASELINE_LINKS.items()}
     own = keep_params(flatten_params(params))
-    # One at a time: experiments that run at the same time stand beside the same baseline.
+    # One at a time: experiments that run at the same time share one baseline.
     with require_store(store.uri), store.lock:
         runs = store.client.search_runs([store.experiment_id], f"tags.{BASELINE_MD5} = '{md5s[BASELINE_MD5]}'")
         if not find_baseline(runs, own, md5s):
@@ -46,14 +46,14 @@ def log_baseline(store: Store, params: TextParams, seconds: float | None = None)
 
 
 def keep_params(params: Mapping[str, Any]) -> dict[str, str]:
-    """Return those flat parameters that a baseline depends on, as MLflow holds them."""
+    """Return the flat parameters that a baseline depends on, as MLflow holds them."""
     return {name: str(value) for name, value in params.items() if name.startswith(PARAMS)}
 
 
 def find_baseline(
     runs: "Iterable[MlflowRun]", params: Mapping[str, Any], md5s: Mapping[str, str]
 ) -> "MlflowRun | None":
-    """Return the run of the baseline with these MD5s, by tag, that was made under these parameters."""
+    """Return the baseline's run with these MD5s (by tag) and parameters."""
     own, (scores, classes) = keep_params(params), (md5s[tag] for tag in BASELINE_LINKS)
     same = (
         run
@@ -83,5 +83,5 @@ def _make_run(store: Store, own: dict[str, str], md5s: dict[str, str], seconds: 
             store.client.log_artifact(run_id, str(METRICS / name), "metrics")
         if seconds is None:
             store.client.set_tag(run_id, RESTORED, "true")
-    for tag in (CLASSES_MD5, BASELINE_MD5):  # the last, so that no run without all else is found
+    for tag in (CLASSES_MD5, BASELINE_MD5):  # last, so that no incomplete run is found
         store.client.set_tag(run_id, tag, md5s[tag])

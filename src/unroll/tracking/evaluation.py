@@ -1,8 +1,8 @@
-"""What MLflow is told of an evaluation, and how the run of the training is found to which it belongs.
+"""Logs an evaluation to MLflow, and finds the training run that it belongs to.
 
-DVC knows an output by the MD5 of its content. `train` tags its run with the MD5 of models/model.safetensors, and
-`evaluate` finds the run by that tag. So no run id is written anywhere, outputs stay the same bytes from run to run,
-and the dvc.lock of any commit or experiment leads to its MLflow run. docs/tracking.md tells what each case comes to.
+DVC identifies an output by the MD5 of its content. `train` tags its run with the MD5 of models/model.safetensors, and
+`evaluate` finds the run by that tag. So no run id is written anywhere, outputs keep the same bytes from run to run, and
+the dvc.lock of any commit or experiment leads to its MLflow run. docs/tracking.md describes each case.
 """
 
 import json
@@ -42,10 +42,10 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What MLflow is told of an evaluation.
+    """What MLflow gets of an evaluation.
 
     summary: a few words for the run's page; metrics: by their names in MLflow; files: under metrics/; figures and
-    tables: by the file names that they get.
+    tables: by file name.
     """
 
     summary: str
@@ -58,15 +58,15 @@ class Evaluation:
 def log_evaluation(
     store: Store, params: PipelineParams, splits: Mapping[str, Examples], evaluation: Evaluation
 ) -> None:
-    """Log an evaluation of models/ to the run whose training made that model, if it has not another one already.
+    """Log an evaluation of models/ to the run that trained the model, unless that run has another evaluation.
 
-    Where there is no such run (a fresh clone after `dvc pull`, another database, a model that was made under other
-    parameters or that is evaluated in another way), one is made and tagged as restored, of what the training left.
+    If there is no such run, one is made from the training's outputs and tagged as restored. That happens in a fresh
+    clone after `dvc pull`, with another database, other parameters, or another way to evaluate.
 
     Raises:
         InputError: the store cannot be used; evaluating again logs what is missing.
     """
-    # One at a time: two evaluations of the same model must not take the same run for their own.
+    # One at a time, so that two evaluations of the same model do not claim the same run.
     with require_store(store.uri), store.lock:
         run_id = _find_run(store, params) or _restore_run(store, params, splits)
         log_metrics(store, run_id, make_metrics(evaluation.metrics))
@@ -88,7 +88,7 @@ def log_scores(
     scores: dict[str, float],
     figures: "dict[str, Figure]",
 ) -> None:
-    """Log an evaluation that comes to a few scores, those of metrics/test.json; do nothing if tracking is off.
+    """Log an evaluation that has only a few scores, those of metrics/test.json; do nothing if tracking is off.
 
     Raises:
         InputError: the store cannot be used.
@@ -107,7 +107,7 @@ def _find_run(store: Store, params: PipelineParams) -> str | None:
 
 
 def _restore_run(store: Store, params: PipelineParams, splits: Mapping[str, Examples]) -> str:
-    """Make a run of a training that MLflow has not seen; only the seconds it took are not known any more."""
+    """Make a run for a training that MLflow has not seen; all that is lost are the seconds that it took."""
     run_id = create_training(store, os.environ.get("DVC_EXP_NAME", ""), params, splits)
     with end_run(store, run_id):
         history = pd.read_csv(METRICS / "plots" / "history.csv").to_dict("records")
@@ -118,7 +118,7 @@ def _restore_run(store: Store, params: PipelineParams, splits: Mapping[str, Exam
 
 
 def _add_experiment_name(store: Store, run_id: str) -> None:
-    """Add the DVC experiment's name to those that this run stands for, when it is a new one."""
+    """Add the DVC experiment's name to those of the run, if it is new."""
     names = split_names(store.client.get_run(run_id).data.tags.get(EXPERIMENTS, ""))
     name = os.environ.get("DVC_EXP_NAME")
     if name and name not in names:
@@ -126,12 +126,12 @@ def _add_experiment_name(store: Store, run_id: str) -> None:
 
 
 def _describe(store: Store, run_id: str, text: str) -> None:
-    """Give the run a line that its page begins with, unless somebody has written one there."""
+    """Give the run's page a first line, unless somebody has written one."""
     if DESCRIPTION not in store.client.get_run(run_id).data.tags:
         store.client.set_tag(run_id, DESCRIPTION, text)
 
 
 def _log_table(store: Store, run_id: str, table: pd.DataFrame, name: str) -> None:
-    """Log a table that MLflow's pages show as one. Its own `log_table` would add to the rows of an earlier try."""
+    """Log a table that MLflow's pages show as one. Its own `log_table` would append to an earlier attempt's rows."""
     store.client.log_text(run_id, table.to_json(orient="split", index=False), name)
     store.client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": name, "type": "table"}]))

@@ -1,4 +1,4 @@
-"""The model as MLflow logs it: this file is its code, models/ its artifact. No pickle is involved."""
+"""The model as MLflow logs it, without pickle: this file is its code, models/ its artifact."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ class HeadlineModel(PythonModel):
     ) -> pd.DataFrame:
         """Return the columns `prediction` and `probability_CLASS` that `unroll predict --output` writes.
 
-        model_input: one column of texts, of any name. MLflow makes it of the list, array or series that it is given.
+        model_input: one column of texts, of any name. MLflow makes it from a list, array or series.
         The row of a text that has no prediction holds None.
         """
         table = self.classifier.tabulate(model_input.iloc[:, 0].tolist())
-        # JSON has no NaN: one would make the whole answer of `mlflow models serve` unreadable for strict programs.
+        # JSON has no NaN: one NaN would make the whole answer of `mlflow models serve` invalid to strict parsers.
         return table.astype(object).where(table.notna(), None) if table.isna().any(axis=None) else table
 
 

@@ -1,4 +1,4 @@
-"""What MLflow calls the metrics: the part before the slash is the group that its pages show together."""
+"""The names of the metrics in MLflow: its pages group them by the part before the slash."""
 
 from typing import Any
 
@@ -6,33 +6,33 @@ from typing import Any
 def name_epoch(epoch: dict[str, float]) -> dict[str, float]:
     """Name the figures of an epoch, with the digits of metrics/plots/history.csv: `curve/train_loss`, …
 
-    One group, and an early one in the alphabet: MLflow's page of charts then shows the curves before the scores.
+    The group comes early in the alphabet, so that MLflow's page of charts shows the curves before the scores.
     """
     return {f"curve/{name}": float(f"{value:.6g}") for name, value in epoch.items() if name != "epoch"}
 
 
 def name_layers(layers: dict[str, float]) -> dict[str, float]:
-    """Name the gradient's norm by the weights that it is of: `gradient/encoder.layers.weight_hh_l0`, …"""
+    """Name the gradient's norm for each weight: `gradient/encoder.layers.weight_hh_l0`, …"""
     return {f"gradient/{name}": float(f"{norm:.6g}") for name, norm in layers.items()}
 
 
 def name_gradient(epoch: int, norm: float) -> dict[str, float]:
-    """Name the gradient's norm at a time step, which MLflow is told as its step: a chart over time for each epoch."""
+    """Name the gradient's norm at a time step; logged with that step, it makes a chart over time for each epoch."""
     return {f"gradient by time/epoch {epoch:03d}": float(f"{norm:.6g}")}
 
 
 def name_training(summary: dict[str, float]) -> dict[str, float]:
-    """Name metrics/train.json, rounded as it is there: `best/val_macro_f1`, `best/epoch`, …, `parameters`."""
+    """Name the figures of metrics/train.json, rounded as there: `best/val_macro_f1`, `best/epoch`, …, `parameters`."""
     best = {"best/epoch": summary["best_epoch"]}
     best |= {name: summary[name] for name in ("epochs", "parameters", "vector_coverage") if name in summary}
     return best | {f"best/{name}": round(value, 6) for name, value in summary.items() if name.startswith("val_")}
 
 
 def name_scores(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str, float]:
-    """Name metrics/test.json and metrics/per_class.json, rounded as they are there.
+    """Name the figures of metrics/test.json and metrics/per_class.json, rounded as there.
 
-    `test/macro_f1`, …; `test/macro_precision`, `test/weighted_f1`, …; `test/World/f1`, … The support of a class is
-    a fact of the data, and the same for every model. per_class: empty for what is no classification.
+    `test/macro_f1`, …; `test/macro_precision`, `test/weighted_f1`, …; `test/World/f1`, … Support is left out:
+    it is a fact of the data, the same for every model. per_class: empty if it is no classification.
     """
     named = {f"test/{name}": value for name, value in scores.items()}
     for average in per_class.keys() & {"macro", "weighted"}:
@@ -43,7 +43,7 @@ def name_scores(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str
 
 
 def name_baseline(scores: dict[str, float], per_class: dict[str, Any]) -> dict[str, float]:
-    """Name metrics/baseline.json and metrics/baseline_per_class.json as the same figures of a network are named."""
+    """Name the figures of metrics/baseline.json and metrics/baseline_per_class.json as a network's are named."""
     of_fitting = ("c", "temperature", "val_macro_f1", "parameters")
     tested = {name: value for name, value in scores.items() if name not in of_fitting}
     fitted = {"best/val_macro_f1": round(scores["val_macro_f1"], 6), "parameters": scores["parameters"]}
@@ -51,9 +51,9 @@ def name_baseline(scores: dict[str, float], per_class: dict[str, Any]) -> dict[s
 
 
 def _allow(name: str) -> str:
-    """Replace what MLflow allows in no metric's name; classes of a user's own data may be named in any way.
+    """Replace what MLflow does not allow in a metric's name: a user's classes may have any names.
 
-    To MLflow a name is a path as well, and has to be the shortest one that leads there.
+    To MLflow a name is also a path, and must be in its shortest form.
     """
     parts = "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name).split("/")
     return "/".join("_" if part in ("", ".", "..") else part for part in parts)

@@ -12,15 +12,15 @@ from ruamel.yaml import YAML
 from unroll.base.git import ask_git
 from unroll.tracking.store import PROCESS, describe_process
 
-EXPERIMENTS = "dvc.experiments"  # names of the DVC experiments that this run stands for
+EXPERIMENTS = "dvc.experiments"  # the names of the DVC experiments that share this run
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "tokenizers", "nltk", "dvc", "mlflow")
-# What stages write while they run; it says nothing about what they ran on.
+# Files that stages write while they run; changes in these say nothing about the code that ran.
 RESULTS = (":(exclude,glob)**/metrics/**", ":(exclude,glob)**/dvc.lock")
 
 
 def describe_origin(stages: Collection[str] = ()) -> dict[str, str]:
-    """Return the tags of a run that this process makes; stages: those that it stands on, or none for all of them."""
-    by_dvc = "DVC_STAGE" in os.environ  # by hand, dvc.lock may be out of date
+    """Return the origin tags of a run that this process makes; stages: those before it, or none for all of them."""
+    by_dvc = "DVC_STAGE" in os.environ  # if the stage is run by hand, dvc.lock may be out of date
     return (
         {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "PROJECT", "mlflow.user": _find_user()}
         | {PROCESS: describe_process()}
@@ -32,7 +32,7 @@ def describe_origin(stages: Collection[str] = ()) -> dict[str, str]:
 
 
 def read_data_hashes(lock: Path, stages: Collection[str]) -> dict[str, str]:
-    """Return what DVC recorded of the folders under data/ that the stages before wrote: `dvc.md5.data/tokens`, …"""
+    """Return the MD5s that DVC recorded for the earlier stages' outputs under data/: `dvc.md5.data/tokens`, …"""
     if not lock.is_file():
         return {}
     locked = YAML(typ="safe", pure=True).load(lock)["stages"]
@@ -41,7 +41,7 @@ def read_data_hashes(lock: Path, stages: Collection[str]) -> dict[str, str]:
 
 
 def describe_experiment() -> dict[str, str]:
-    """Return what DVC tells a stage of the experiment that it is part of."""
+    """Return what DVC tells a stage about its experiment."""
     name = os.environ.get("DVC_EXP_NAME")
     return {EXPERIMENTS: name, "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", "")} if name else {}
 
@@ -59,4 +59,4 @@ def _find_user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        return ""  # a user without a name, as in some containers
+        return ""  # the user has no name, as in some containers

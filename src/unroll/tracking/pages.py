@@ -1,4 +1,4 @@
-"""MLflow's pages: served on this machine, and opened on this experiment with useful columns."""
+"""MLflow's pages: served on this machine, and opened at this experiment with useful columns."""
 
 import json
 import os
@@ -24,12 +24,12 @@ COLUMNS = {  # MLflow's name of a column → its width in pixels; in this order
     "attributes.`Run Name`": 170,
     "runDateAndNestInfo": 130,
     "params.`model.cell`": 90,
-    METRICS: 150,  # one for each metric that is shown
+    METRICS: 150,  # a placeholder for each metric that is shown
     "params.`train.seed`": 100,
     "duration": 90,
     "attributes.`Dataset`": 300,
 }
-# The server's jobs are for language models; its news are about itself. Its errors are printed.
+# The server's jobs are for language models, and its log is about itself. Its errors are printed.
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
 
 
@@ -37,16 +37,16 @@ def serve_pages(store: Store, artifacts: Path, port: int, announce: Callable[[st
     """Serve MLflow on this machine until Ctrl-C; call `announce` with the address when it answers.
 
     Raises:
-        InputError: the port is in use, or the server ended by itself.
+        InputError: the port is in use, or the server stopped on its own.
     """
     _check_port_is_free(port)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    # Not by options: whoever is on this machine can read those, and the address may hold a password.
+    # Not as options: everybody on this machine can read those, and the address may hold a password.
     stores = {"MLFLOW_BACKEND_STORE_URI": store.uri, "MLFLOW_REGISTRY_STORE_URI": store.uri}
     command += ["--default-artifact-root", artifacts.as_uri(), "--uvicorn-opts", "--log-level warning"]
-    for name in (signal.SIGINT, signal.SIGTERM):  # so that the server is stopped, too
+    for name in (signal.SIGINT, signal.SIGTERM):  # so that the server stops, too
         signal.signal(name, signal.default_int_handler)
-    # In a group of its own, because it answers Ctrl-C with a traceback.
+    # In a process group of its own, because it would answer Ctrl-C with a traceback.
     server = subprocess.Popen(command, env=os.environ | QUIET | stores, stdout=subprocess.DEVNULL, process_group=0)
     try:
         address = f"http://127.0.0.1:{port}"
@@ -64,16 +64,16 @@ def serve_pages(store: Store, artifacts: Path, port: int, announce: Callable[[st
 
 
 def open_browser(address: str) -> None:
-    """Open a page in the browser of the person who sits here, if there is one: not in a script, not over ssh."""
+    """Open a page in the browser, if a person sits at this machine: not in a script, not over ssh."""
     has_desktop = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if sys.stdout.isatty() and has_desktop:
         webbrowser.open(address)
 
 
 def describe_page(store: Store, metrics: Sequence[str]) -> str:
-    """Return the path of the page that lists the experiment's runs, and save the view that it opens with.
+    """Return the path of the page that lists the experiment's runs, and save the view that it opens.
 
-    metrics: those that it shows, as MLflow names them; it is ordered by the first.
+    metrics: the ones to show, by their names in MLflow; the first one sorts the runs.
     """
     return f"/#/experiments/{store.experiment_id}/runs?{_save_view(store, metrics)}"
 
@@ -97,15 +97,15 @@ def _answers(address: str) -> bool:
 
 
 def _save_view(store: Store, metrics: Sequence[str]) -> str:
-    """Save the columns and their order as a view of the experiment; return what a page's address needs to open it.
+    """Save the columns and their order as a view of the experiment; return the part of an address that opens it.
 
-    MLflow's pages keep the views that people share as tags of the experiment; this is one of them.
+    MLflow keeps shared views as tags of the experiment; this is one of them.
     """
     shown = [f"metrics.`{name}`" for name in metrics]
     columns = [column for name in COLUMNS for column in (shown if name == METRICS else [name])]
     state = {
         "orderByKey": shown[0],
-        "orderByAsc": "mse" in metrics[0],  # of errors, the smallest first
+        "orderByAsc": "mse" in metrics[0],  # errors: the smallest first
         "selectedColumns": [name for name in columns if "`" in name],  # the others are always there
         "columnOrder": columns,
         "columnWidths": {name: COLUMNS.get(name, COLUMNS[METRICS]) for name in columns},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 EXAMPLE = ["Shares fall after profit warning", "Striker scores twice in cup final"]
-# What models/ needs to answer; written into the logged model so that it can be served elsewhere.
+# The packages that models/ needs to predict; logged with the model, so that it can be served elsewhere.
 INFERENCE_PACKAGES = (
     "mlflow",
     "nltk",
@@ -33,14 +33,14 @@ INFERENCE_PACKAGES = (
 
 @dataclass(frozen=True)
 class Standing:
-    """What a model is compared by: its macro-F1 on validation rows that `val_rows` is the digest of."""
+    """What models are compared by: macro-F1 on the validation rows, whose digest is `val_rows`."""
 
     val_macro_f1: float
     val_rows: str
 
 
 def log_model(store: Store, run_id: str, models: Path) -> str:
-    """Log models/ as a model that loads without pickle: its code is a file, its weights are safetensors.
+    """Log models/ as a model that loads without pickle: its code is a file, its weights are in safetensors.
 
     Returns:
         The model's id.
@@ -56,7 +56,7 @@ def log_model(store: Store, run_id: str, models: Path) -> str:
             python_model=str(package / "tracking" / "mlflow_model.py"),
             artifacts={"models": str(models)},
             code_paths=[str(package)],
-            # Given, because inferring them would start a second process for many seconds.
+            # Given explicitly: inferring them would run a second process for many seconds.
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in INFERENCE_PACKAGES],
             signature=_describe_interface(read_json(models / "labels.json")),
             input_example=EXAMPLE,
@@ -67,12 +67,12 @@ def log_model(store: Store, run_id: str, models: Path) -> str:
 def register_model(
     store: Store, run_id: str, model_id: str, name: str, standing: Standing, tags: Mapping[str, str]
 ) -> None:
-    """Make a version of the registered model `name`, and let the champion be chosen again.
+    """Make a version of the registered model `name`, and choose the champion again.
 
-    `tags` tell models apart. One that has a version already gets another only if it was validated on other rows.
+    `tags` identify the model. If it already has a version, it gets another only if it was validated on other rows.
     """
     client = store.client
-    with store.lock:  # versions and alias are changed by every training of this repository
+    with store.lock:  # every training of this repository changes versions and alias
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name, description="Texts to their classes and probabilities.")
         identity = {**tags, "val_rows": standing.val_rows}
@@ -81,18 +81,17 @@ def register_model(
             about = f"{tags['cell']}, validation macro-F1 {standing.val_macro_f1:.4f}"
             source = f"models:/{model_id}"
             made = client.create_model_version(name, source, run_id, tags, description=about, model_id=model_id)
-            # So that the model's own page shows where it is registered, as after `mlflow.register_model`.
+            # Makes the model's page show where it is registered, as `mlflow.register_model` does.
             link = json.dumps([{"name": name, "version": made.version}])
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})
         choose_champion(client, name, standing.val_rows)
 
 
 def choose_champion(client: "MlflowClient", name: str, val_rows: str) -> None:
-    """Give the alias `champion` to the version with the highest validation macro-F1, the oldest of equals.
+    """Give the alias `champion` to the version with the highest validation macro-F1; of equals, to the oldest.
 
-    Scores on other rows mean nothing beside each other, so only versions that were validated on `val_rows`, the
-    rows of the training that has just ended, are compared. Where there is none, the champion stays. Test scores are
-    never looked at.
+    Scores on different rows cannot be compared, so only versions that were validated on `val_rows`, the rows of the
+    training that has just ended, compete. If there is none, the champion stays. Test scores are never used.
     """
     comparable = [found for found in _list_versions(client, name) if found.tags.get("val_rows") == val_rows]
     if comparable:

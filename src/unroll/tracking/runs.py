@@ -1,4 +1,4 @@
-"""MLflow's runs: how they are made, and which of them a model, its parameters and its evaluation belong to."""
+"""MLflow's runs: how to make them, and how to find the run of a model, its parameters and its evaluation."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
     from mlflow.entities import Run as MlflowRun
 
-RESTORED = "restored"  # the tag of a run that was made after what it tells of
-DESCRIPTION = "mlflow.note.content"  # what MLflow's page of a run begins with
-METRICS_IN_A_BATCH = 1000  # as many as MLflow takes at once
+RESTORED = "restored"  # the tag of a run that was made after the fact
+DESCRIPTION = "mlflow.note.content"  # the first line of a run's page in MLflow
+METRICS_IN_A_BATCH = 1000  # the most that MLflow accepts at once
 
 
 def create_run(store: Store, name: str, tags: dict[str, str], params: dict[str, Any]) -> str:
@@ -30,7 +30,7 @@ def create_run(store: Store, name: str, tags: dict[str, str], params: dict[str, 
 
 @contextmanager
 def end_run(store: Store, run_id: str) -> Iterator[None]:
-    """Mark a run as finished when the block is left, or as failed if by an exception."""
+    """Mark a run as finished when the block ends, or as failed if it raises."""
     status = "FAILED"
     try:
         yield
@@ -69,7 +69,7 @@ def log_metrics(store: Store, run_id: str, metrics: "list[Metric]") -> None:
 
 # Tags that link a run to an output in dvc.lock, whose MD5 they hold.
 MODEL_MD5, CHECKSUMS_MD5, TEST_MD5 = "model_md5", "checksums_md5", "test_md5"
-# checksums.json lists all of models/: the same weights may answer with other class names, cleaning or temperature.
+# checksums.json covers all of models/: equal weights may have other class names, cleaning or temperature.
 LINKS = {
     MODEL_MD5: "models/model.safetensors",
     CHECKSUMS_MD5: "models/checksums.json",
@@ -80,10 +80,10 @@ LINKS = {
 def choose_run(
     runs: "list[MlflowRun]", params: dict[str, str], md5s: Mapping[str, str], name: str | None
 ) -> "MlflowRun | None":
-    """Return the run that a model, its parameters and its evaluation belong to; runs: those that made the weights.
+    """Return the run of a model with these parameters and this evaluation; runs: those that made the weights.
 
-    A run's parameters cannot be changed and its scores are not overwritten: it fits if it has the same parameters, and
-    the same of `md5s` (by tag) or none yet. Of several, the one of the DVC experiment `name` is meant, or the newest.
+    Parameters and scores of a run never change. So a run fits if it has the same parameters, and the same `md5s` (by
+    tag) or none yet. If several fit, the one of the DVC experiment `name` is returned, or else the newest.
     """
 
     def fits(run: "MlflowRun") -> bool:
@@ -98,12 +98,12 @@ def choose_run(
 
 
 def ignore_tracking(params: dict[str, Any]) -> dict[str, str]:
-    """Return flat parameters as MLflow holds them, without those that say where runs are logged."""
+    """Return flat parameters as MLflow holds them, without those of tracking."""
     return {name: str(value) for name, value in params.items() if not name.startswith("tracking.")}
 
 
 def split_names(names: str) -> list[str]:
-    """Return the experiment names that a tag holds. Git allows no space in a name, so none is cut in two."""
+    """Return the experiment names in a tag, split at spaces: Git allows no space in a name."""
     return names.split(", ") if names else []
 
 

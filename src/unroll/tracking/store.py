@@ -1,4 +1,4 @@
-"""Where MLflow keeps the runs, how to reach it, and how to tell that it cannot be reached."""
+"""MLflow's store: where it is, how to reach it, and what to say if it cannot be reached."""
 
 import logging
 import os
@@ -21,22 +21,22 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it 
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-PROCESS = "process"  # the tag that tells which process writes a run
-FAILURE = "failure"  # the tag that tells why a run did not end well
+PROCESS = "process"  # the tag that names the process that writes a run
+FAILURE = "failure"  # the tag that says why a run failed
 SECONDS_TO_ANSWER = 3
-# What MLflow reads in its environment; whoever has set one of these keeps it.
+# Environment variables for MLflow; values that are already set are kept.
 SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # a run needs no network, and tells nobody
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # a run needs no network, and reports to nobody
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # By default a server that went away is asked for minutes, without a word.
+    # By default MLflow silently retries a lost server for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 
 
 class StoreError(Exception):
-    """MLflow's store did not do what it was asked; the message says why."""
+    """MLflow's store failed; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -46,28 +46,28 @@ class Store:
     client: "MlflowClient"
     uri: str
     experiment_id: str
-    lock: FileLock  # held by whoever changes what other processes of this repository change too
+    lock: FileLock  # for changes that other processes of this repository may make at the same time
 
 
 def connect(experiment: str) -> Store:
-    """Return the experiment's store, creating store and experiment where they are not there yet.
+    """Return the experiment's store; create store and experiment if they do not exist.
 
-    The store is MLFLOW_TRACKING_URI, or else a SQLite file and an artifact folder in the repository's root: also
-    when DVC runs the experiment in a temporary directory, which would take them along when it goes. Runs whose
-    process on this machine has ended without a word are marked as killed.
+    The store is MLFLOW_TRACKING_URI, or else a SQLite file and an artifact folder in the repository's root, even if DVC
+    runs the experiment in a temporary directory, which is deleted afterwards. Runs whose process on this machine has
+    died are marked as killed.
 
     Raises:
-        InputError: the store cannot be reached or used, or the experiment was deleted in it.
+        InputError: the store cannot be reached or used, or the experiment was deleted there.
     """
     root = find_root()
     uri = find_tracking_uri(root)
     _check_server(uri)
-    os.environ |= SETTINGS | os.environ  # before the import, which reads some
+    os.environ |= SETTINGS | os.environ  # before the import, which reads some of them
     from mlflow import MlflowClient
 
-    _quieten_mlflow()  # after the import, which sets levels of its own
+    _quieten_mlflow()  # after the import, which sets log levels
     lock = FileLock(root / ".mlflow.lock")
-    # Parallel first runs would race to create the tables, and to create the experiment.
+    # Parallel first runs would race to create the tables and the experiment.
     with lock, require_store(uri):
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         found = _find_or_create(client, experiment, root, uri)
@@ -81,7 +81,7 @@ def connect(experiment: str) -> Store:
 
 @contextmanager
 def require_store(uri: str) -> Iterator[None]:
-    """Stop with one clear line when the store fails; for what can be done again by running the stage again."""
+    """Turn failures of the store into one line, for work that running the stage again repeats."""
     try:
         with catch_store_errors():
             yield
@@ -91,9 +91,9 @@ def require_store(uri: str) -> Iterator[None]:
 
 @contextmanager
 def catch_store_errors() -> Iterator[None]:
-    """Turn whatever MLflow raises when its database, server or artifact folder fails into a StoreError."""
+    """Turn what MLflow raises if its database, server or artifact folder fails into a StoreError."""
     from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError  # MLflow wraps those of its queries, but not those of connecting
+    from sqlalchemy.exc import SQLAlchemyError  # MLflow wraps those of queries, but not those of connecting
 
     try:
         yield
@@ -117,12 +117,12 @@ def is_server(uri: str) -> bool:
 
 
 def describe_process() -> str:
-    """Return a text that tells this process from every other one of any machine: host, process id, start."""
+    """Return a text that identifies this process among those of all machines: host, process id, start."""
     return f"{socket.gethostname()} {os.getpid()} {_find_start(psutil.Process()):.0f}"
 
 
 def _find_reason(error: BaseException) -> str:
-    """Return the first line that an error says; of SQLite's, not what MLflow and SQLAlchemy say around it."""
+    """Return the first line of an error's message; for SQLite, without what MLflow and SQLAlchemy add."""
     cause = error
     while cause.__cause__ and not isinstance(cause, sqlite3.Error):
         cause = cause.__cause__
@@ -135,7 +135,7 @@ def _local_uri(root: Path) -> str:
 
 
 def _check_server(uri: str) -> None:
-    """Raise InputError if nothing answers: MLflow itself would ask again and again, for minutes and without a word."""
+    """Raise InputError if nothing answers: MLflow itself would silently retry for minutes."""
     if not is_server(uri):
         return
     try:
@@ -158,7 +158,7 @@ def _find_or_create(client: "MlflowClient", name: str, root: Path, uri: str) -> 
 
 
 def _mark_dead_runs(client: "MlflowClient", experiment_id: str) -> None:
-    """Mark the runs of this machine that nobody writes any more, because their process was killed."""
+    """Mark this machine's runs as killed if their process has died."""
     from mlflow.entities import RunStatus
 
     for run in client.search_runs([experiment_id], f"attributes.status = '{RunStatus.to_string(RunStatus.RUNNING)}'"):
@@ -172,17 +172,17 @@ def _is_alive(process: str) -> bool:
     process_id, started = process.split()
     try:
         found = psutil.Process(int(process_id))
-        # Another process may have been given the same id since.
+        # Another process may have the same id by now.
         return found.status() != psutil.STATUS_ZOMBIE and abs(_find_start(found) - float(started)) < 2
     except psutil.NoSuchProcess:
         return False
 
 
 def _find_start(process: psutil.Process) -> float:
-    """Return when the process started, in seconds since the machine did: both are told anew when the clock is set."""
+    """Return when the process started, in seconds since boot, which setting the clock does not change."""
     return process.create_time() - psutil.boot_time()
 
 
 def _quieten_mlflow() -> None:
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # its news are about itself, not about the user's run
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # raised as well, and then told in one line
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # its messages are about itself, not about the user's run
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # also raised, and then reported in one line

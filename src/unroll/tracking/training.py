@@ -1,4 +1,4 @@
-"""What MLflow is told of a training: its run, which is tagged with the MD5 of the model that it came to."""
+"""Logs a training to MLflow, as a run that is tagged with the MD5 of the resulting model."""
 
 import hashlib
 import json
@@ -35,8 +35,8 @@ SECONDS_BETWEEN_BATCHES = 5
 class TrainingRun:
     """The MLflow run of a training.
 
-    A store that fails while the training runs does not stop it, whatever fails in it: what could not be logged is told,
-    and logged by the next evaluation, which ends with the reason if it cannot log it either.
+    If the store fails while the training runs, the training goes on and a warning says what could not be logged. The
+    next evaluation logs it, or stops with the reason if it cannot.
     """
 
     def __init__(self, store: Store, run_id: str, params: PipelineParams) -> None:
@@ -46,7 +46,7 @@ class TrainingRun:
         self.is_lost = False
 
     def log_epoch(self, epoch: Epoch) -> None:
-        """Log an epoch's figures, with the epoch as step, together with those that are waiting."""
+        """Log an epoch's figures, with the epoch as step, and those still waiting."""
         row = epoch.as_row() | {"examples_per_second": epoch.examples_per_second}
         self._waiting += make_metrics(name_epoch(row), epoch.epoch)
         if epoch.gradients:
@@ -58,10 +58,10 @@ class TrainingRun:
                 self._send()
 
     def finish(self, val: Examples, summary: dict[str, Any], training: Training) -> None:
-        """Log what a finished training leaves (`summary`: metrics/train.json), and link the run to its model."""
+        """Log the results of a finished training (`summary`: metrics/train.json), and link the run to its model."""
         first = min((metric.step for metric in self._waiting), default=0)
         epochs = f"the epochs from {first} on, " if first else ""
-        # It may be back, so this is tried also where it was lost before.
+        # The store may be back, so this is tried even if it was lost before.
         with self._tolerate(f"its run lacks {epochs}scores and model; the next evaluation logs them to another one"):
             self._waiting += make_metrics({"seconds": round(training.seconds, 2)})
             self._send()
@@ -71,7 +71,7 @@ class TrainingRun:
             self.is_lost = False
 
     def close(self, status: str, failure: str) -> None:
-        """End the run as what became of it."""
+        """End the run with its status."""
         if self.is_lost:
             return
         with self._tolerate("its run is not marked as ended"):
@@ -90,7 +90,7 @@ class TrainingRun:
         try:
             with catch_store_errors():
                 yield
-        except Exception as error:  # also a bug in what only tells of a training: that is worth hours, perhaps
+        except Exception as error:  # even a bug: logging must not end a training that may have taken hours
             if os.environ.get(DEBUG):
                 raise
             self.is_lost = True
@@ -101,7 +101,7 @@ class TrainingRun:
 
 @contextmanager
 def start_training_run(params: PipelineParams, splits: Mapping[str, Examples]) -> Iterator[TrainingRun]:
-    """Begin the run of a training; mark it finished, failed or killed when the block is left.
+    """Begin the run of a training; mark it finished, failed or killed when the block ends.
 
     Raises:
         InputError: the store cannot be used.
@@ -134,7 +134,7 @@ def create_training(store: Store, name: str, params: PipelineParams, splits: Map
 
 
 def log_training(store: Store, run_id: str, params: PipelineParams, val: Examples, summary: dict[str, Any]) -> None:
-    """Log the best epoch, files and model of a training; link the run to them when all else is there."""
+    """Log the best epoch, files and model of a training; link the run to them last."""
     log_metrics(store, run_id, make_metrics(name_training(summary)))
     if "warnings" in summary:
         store.client.set_tag(run_id, "warnings", summary["warnings"])
@@ -150,17 +150,17 @@ def log_training(store: Store, run_id: str, params: PipelineParams, val: Example
     if not os.environ.get("DVC_EXP_NAME"):
         store.client.set_tag(run_id, RUN_NAME, f"{params.model.cell}-{md5s[MODEL_MD5][:7]}")
     store.client.set_tag(run_id, CHECKSUMS_MD5, md5s[CHECKSUMS_MD5])
-    store.client.set_tag(run_id, MODEL_MD5, md5s[MODEL_MD5])  # the last, so that no run without all else is found
+    store.client.set_tag(run_id, MODEL_MD5, md5s[MODEL_MD5])  # last, so that no incomplete run is found
 
 
 def identify_rows(examples: Examples, class_names: list[str]) -> str:
-    """Return a checksum of what a score is a score on: the rows, and the names of the classes that they are of."""
+    """Return a checksum of what a score refers to: the rows, and the names of their classes."""
     named = json.dumps([examples.digest(), class_names])
     return hashlib.md5(named.encode(), usedforsecurity=False).hexdigest()
 
 
 def describe_splits(splits: Mapping[str, Examples], params: PipelineParams) -> "list[DatasetInput]":
-    """Return the splits as MLflow's inputs of a run, each with a digest of what the model reads of it."""
+    """Return the splits as inputs of an MLflow run, each with a digest of what the model reads."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     described = {split: examples.describe(split) for split, examples in splits.items()}
@@ -168,7 +168,7 @@ def describe_splits(splits: Mapping[str, Examples], params: PipelineParams) -> "
         DatasetInput(
             Dataset(
                 name=f"{params.data.dataset} {split}",
-                digest=splits[split].digest()[:8],  # as long as MLflow's own
+                digest=splits[split].digest()[:8],  # as long as MLflow's own digests
                 source_type="local",
                 source=json.dumps({"uri": about["source"]}),
                 schema=json.dumps({"mlflow_colspec": about["schema"]}),
@@ -187,7 +187,7 @@ def _describe_device(train: TrainParams) -> str:
 
 @contextmanager
 def _watch_system(store: Store, run_id: str, asked: bool) -> Iterator[None]:
-    """Log the use of processor and memory while the block runs, when asked to."""
+    """Log the use of processor and memory while the block runs, if asked to."""
     with ExitStack() as stack:
         if asked:
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor

@@ -10,10 +10,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 class MovingAverage(nn.Module):
     """A copy of a model that follows its weights: an exponential moving average (Polyak & Juditsky 1992).
 
-    At first it forgets faster, so that the random start does not linger. PyTorch's AveragedModel also copies, in each
-    step, what no step changes: buffers, and the vectors of frozen embeddings.
+    At first it forgets faster, so that the random start does not linger. PyTorch's AveragedModel would also copy, in
+    each step, what no step changes: buffers, and the vectors of frozen embeddings.
 
-    module: the averaged model; updates: how many there were, int64.
+    module: the averaged model; updates: their number so far, int64.
     """
 
     updates: Tensor

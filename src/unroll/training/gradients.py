@@ -1,4 +1,4 @@
-"""How large gradients are, by layer and by the time step that they have come back to; and how large they may be."""
+"""Measuring gradients by layer and by time step, and clipping them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,8 @@ from unroll.training.objectives import Objective
 class Gradients:
     """Norms of the gradient of a batch's mean loss.
 
-    layers: by the weights that they are of, such as `encoder.layers.weight_hh_l0`; steps: by time step, the first
-    first, of the loss by what the recurrent layers read there: the mean over the sequences that reach that step.
+    layers: by name of the weights, such as `encoder.layers.weight_hh_l0`; steps: with respect to the recurrent layers'
+    input at each time step, in order: the mean over the sequences that reach that step.
     """
 
     layers: dict[str, float]
@@ -24,10 +24,10 @@ class Gradients:
 
 
 def measure_gradients(model: nn.Module, batch: Batch, objective: Objective) -> Gradients:
-    """Return the gradients of one batch; the model and its gradients are left as they were.
+    """Return the gradients of one batch; the model and its gradients do not change.
 
-    model: has an `encoder`, whose input is `[batch, time, features]`. Where gradients vanish, those of early steps are
-    smaller by orders of magnitude than those of late ones; where they explode, larger (Bengio et al. 1994; Pascanu et
+    model: has an `encoder`, whose input is `[batch, time, features]`. If gradients vanish, those of early steps are
+    smaller by orders of magnitude than those of late ones; if they explode, larger (Bengio et al. 1994; Pascanu et
     al. 2013, arXiv:1211.5063).
     """
     read: list[Tensor] = []
@@ -40,7 +40,7 @@ def measure_gradients(model: nn.Module, batch: Batch, objective: Objective) -> G
     hook = model.get_submodule("encoder").register_forward_pre_hook(keep)
     weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     try:
-        # Dropout draws random numbers, which training must not miss.
+        # Dropout draws random numbers; training must find its own sequence unchanged.
         devices = [batch.inputs.device] if batch.inputs.is_cuda else []
         with torch.random.fork_rng(devices=devices):
             loss = objective.compute_loss(model(batch.inputs, batch.lengths), batch.targets)
@@ -57,9 +57,9 @@ def measure_gradients(model: nn.Module, batch: Batch, objective: Objective) -> G
 def clip_gradients(model: nn.Module, limit: float) -> Tensor:
     """Scale the gradients down to a norm of at most `limit` (Pascanu et al. 2013); return their norm before, a scalar.
 
-    PyTorch's `clip_grad_norm_` goes over the gradients a second time also where it multiplies them by 1.
+    PyTorch's `clip_grad_norm_` goes over the gradients a second time even if it multiplies them by 1.
     """
     norm = get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
-    if norm.is_cuda or norm > limit:  # to look at a GPU's norm would make it wait
+    if norm.is_cuda or norm > limit:  # reading the norm from a GPU would make it wait
         clip_grads_with_norm_(model.parameters(), limit, norm)
     return norm

@@ -1,4 +1,4 @@
-"""The training loop: epochs of steps, validation, early stopping that keeps the best weights."""
+"""The training loop: epochs of steps, validation, and early stopping that keeps the best weights."""
 
 import math
 import sys
@@ -25,19 +25,19 @@ from unroll.training.objectives import Classification, Objective
 from unroll.training.progress import Epoch, Progress, Training
 from unroll.training.resume import Checkpoints
 
-STEPS_BETWEEN_NEWS = 20  # reading the loss off a GPU makes it wait, so it is looked at now and then
+STEPS_BETWEEN_NEWS = 20  # reading the loss from a GPU makes it wait, so this is done now and then
 REMEDY = "try a lower train.learning_rate or train.clip_norm"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What only some models need.
+    """Options that only some models need.
 
-    augment: changes the inputs of each training batch. embedding_rate: the share of the learning rate that embeddings
-    have; frozen_epochs: how many epochs they are not trained in. carry_state: examples follow each other in time, the
-    validation's after the training's, and are read in their order, each from the state that the one before it left.
-    That state is detached: no gradient goes back beyond an example (truncated backpropagation through time, Williams &
-    Peng 1990). keep_outputs: keep those for the validation examples of every epoch, not of the best alone.
+    augment: changes the inputs of each training batch. embedding_rate: the embeddings' share of the learning rate;
+    frozen_epochs: how many epochs they are not trained for. carry_state: examples follow each other in time, the
+    validation's after the training's. They are read in order, each starting from the last one's state. That state is
+    detached: no gradient flows back beyond an example (truncated backpropagation through time, Williams & Peng 1990).
+    keep_outputs: keep the outputs for the validation examples of every epoch, not only of the best.
     """
 
     augment: Callable[[Tensor], Tensor] = field(default=lambda inputs: inputs)
@@ -66,9 +66,9 @@ def train_model(
 ) -> Training:
     """Train with Adam until the validation loss has not fallen for `train.patience` epochs.
 
-    The model that is validated, and returned, is the moving average of the weights if `train.weight_average` is not 0.
-    `on_epoch` is called after every epoch. The caller seeds PyTorch; the order of the batches depends on `train.seed`
-    and the epoch alone. With `checkpoints`, a training that was interrupted goes on after its last whole epoch and ends
+    The model that is validated and returned is the moving average of the weights, unless `train.weight_average` is 0.
+    `on_epoch` is called after every epoch. The caller seeds PyTorch; the order of the batches depends only on
+    `train.seed` and the epoch. With `checkpoints`, an interrupted training resumes after its last whole epoch and ends
     with the same bits; `on_epoch` gets all epochs.
 
     Raises:
@@ -95,14 +95,14 @@ def _begin(model: nn.Module, task: Task) -> Progress:
     params = task.params
     groups = _group_parameters(model, params.learning_rate, task.options.embedding_rate)
     optimizer = torch.optim.Adam(groups, fused=True)
-    # PyTorch's patience is how many epochs are let pass, ours the number at which something is done.
+    # PyTorch's patience counts the epochs that may pass; ours is the epoch at which something happens.
     scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience - 1, threshold=0)
     average = MovingAverage(model, params.weight_average) if params.weight_average else None
     return Progress(model, average, optimizer, scheduler, task.options.keep_outputs)
 
 
 def _try_to_save(checkpoints: Checkpoints, progress: Progress) -> Checkpoints | None:
-    """Keep the training so far; where there is no room for that, say so once: the training itself can go on."""
+    """Save the training so far. If there is no room, say so once; the training itself goes on."""
     try:
         checkpoints.save(progress)
     except InputError as error:
@@ -112,7 +112,7 @@ def _try_to_save(checkpoints: Checkpoints, progress: Progress) -> Checkpoints | 
 
 
 def _run_epoch(progress: Progress, task: Task) -> tuple[Epoch, Tensor]:
-    """Train on all examples once; return what that came to, and the outputs for the validation examples."""
+    """Train on all examples once; return the epoch's results and the outputs for the validation examples."""
     number, learning_rate = progress.next_epoch, progress.learning_rate
     for embedding in _find_embeddings(progress.model):
         embedding.requires_grad_(number > task.options.frozen_epochs)
@@ -148,8 +148,8 @@ def _run_epoch(progress: Progress, task: Task) -> tuple[Epoch, Tensor]:
 
 @dataclass
 class _Steps:
-    """The steps of an epoch so far: the sum of the examples' losses; loss and gradient norm of each step, scalars; the
-    last state, where states are carried on."""
+    """The steps of an epoch so far: the sum of the examples' losses; each step's loss and gradient norm, scalars; the
+    last state, if states are carried on."""
 
     total_loss: Tensor
     losses: list[Tensor] = field(default_factory=list)
@@ -163,7 +163,7 @@ def _take_steps(progress: Progress, task: Task, bar: "tqdm[Any]") -> _Steps:
     device = next(model.parameters()).device
     steps = _Steps(torch.zeros((), device=device))
     for batch in _order_batches(task, progress.next_epoch, device):
-        # In bfloat16 where that is exact enough: losses, weights and their updates stay float32 (arXiv:1710.03740).
+        # bfloat16 where it is exact enough: losses, weights and their updates stay float32 (arXiv:1710.03740).
         with torch.autocast(device.type, torch.bfloat16, enabled=task.params.precision == "bfloat16"):
             outputs, steps.state = _compute_outputs(model, batch, task.options, steps.state)
             loss = task.objective.compute_loss(outputs, batch.targets)
@@ -188,7 +188,7 @@ def _take_steps(progress: Progress, task: Task, bar: "tqdm[Any]") -> _Steps:
 def _compute_outputs(
     model: nn.Module, batch: Batch, options: Options, state: State | None
 ) -> tuple[Tensor, State | None]:
-    """Return what the model makes of a batch, and the state that is carried on to the next one, if one is."""
+    """Return the model's outputs for a batch, and the state to carry on to the next one, if any."""
     inputs = options.augment(batch.inputs)
     if not options.carry_state:
         return model(inputs, batch.lengths), None
@@ -197,7 +197,7 @@ def _compute_outputs(
 
 
 def _check_loss(steps: _Steps, progress: Progress) -> None:
-    """Raise InputError if a loss was no finite number."""
+    """Raise InputError if a loss is not finite."""
     if steps.total_loss.isfinite():
         return
     step = int(torch.stack(steps.losses).isfinite().logical_not().nonzero()[0])
@@ -210,12 +210,12 @@ def _check_loss(steps: _Steps, progress: Progress) -> None:
 
 
 def detach_state(state: State) -> State:
-    """Return the state's values, cut off from the computation that they came from."""
+    """Return the state's values, detached from the computation that made them."""
     return (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
 
 
 def _validate(progress: Progress, task: Task, state: State | None) -> Tensor:
-    """Return the outputs for the validation examples; state: what the training's last example left."""
+    """Return the outputs for the validation examples; state: that of the last training example."""
     if task.options.carry_state:
         return resume_outputs(progress.validated, task.val, state)
     return compute_outputs(progress.validated, task.val, task.params.batch_size)
@@ -229,7 +229,7 @@ def _order_batches(task: Task, epoch: int, device: torch.device) -> Iterator[Bat
 
 
 def _measure_gradients(model: nn.Module, task: Task) -> Gradients:
-    """Return the gradients of the training split's first examples: the same in each epoch."""
+    """Return the gradients for the first training examples, the same ones in each epoch."""
     device = next(model.parameters()).device
     batch = make_batch(task.train, np.arange(min(task.params.batch_size, len(task.train))))
     there = Batch(batch.rows, batch.inputs.to(device), batch.targets.to(device), batch.lengths)
@@ -241,7 +241,7 @@ def _find_embeddings(model: nn.Module) -> list[Tensor]:
 
 
 def _group_parameters(model: nn.Module, learning_rate: float, embedding_rate: float) -> list[dict[str, Any]]:
-    """Return the optimizer's groups: embeddings, if there are any, after all else, with their share of the rate."""
+    """Return the optimizer's groups: all other weights, then the embeddings, if any, with their share of the rate."""
     embeddings = _find_embeddings(model)
     known = set(map(id, embeddings))
     others = [weight for weight in model.parameters() if id(weight) not in known]

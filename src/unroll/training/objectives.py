@@ -1,4 +1,4 @@
-"""What training lowers and what validation tells: for classes, and for values."""
+"""The loss that training minimizes and the scores of validation, for classes and for values."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,20 +12,20 @@ from unroll.evaluation.validation import compute_macro_f1
 
 
 class Objective(Protocol):
-    """outputs: what a model returns; targets: what should have come."""
+    """outputs: what a model returns; targets: what it should return."""
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss, a scalar."""
 
     def compute_scores(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Return the scores of validation; the last is the one that people look at."""
+        """Return the scores of validation; the last is the main one."""
 
 
 @dataclass(frozen=True)
 class Classification:
     """Cross-entropy in nats, of sequences or of each step: logits `[…, classes]` and class numbers `[…]` int64.
 
-    class_weights: [classes] float32, how much each class counts, or None if all count the same.
+    class_weights: [classes] float32, or None if all classes count the same.
     """
 
     class_weights: Tensor | None = None
@@ -37,7 +37,7 @@ class Classification:
     def compute_scores(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         predicted, labels = outputs.argmax(dim=-1).numpy(), targets.numpy()
         scores = {"accuracy": float((predicted == labels).mean())}
-        if outputs.ndim == 2:  # of steps, a class may be that of none
+        if outputs.ndim == 2:  # for steps, a class may not occur at all
             scores["macro_f1"] = compute_macro_f1(labels, predicted, outputs.shape[-1])
         return scores
 

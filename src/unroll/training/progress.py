@@ -1,4 +1,4 @@
-"""How far a training is: its epochs, and everything else that the next epoch depends on."""
+"""The progress of a training: its epochs, and everything else that the next epoch depends on."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from unroll.training.gradients import Gradients
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to. Losses are in nats; the gradient's norm is the mean over steps, before clipping."""
+    """The results of one epoch. Losses are in nats; the gradient's norm is the mean over steps, before clipping."""
 
     epoch: int
     train_loss: float
@@ -31,7 +31,7 @@ class Epoch:
         return list(self.val_scores.items())[-1]
 
     def as_row(self) -> dict[str, float]:
-        """Return the row of metrics/plots/history.csv. Speed is no result: it differs from run to run."""
+        """Return the row of metrics/plots/history.csv. It leaves out speed, which differs from run to run."""
         scores = {f"val_{name}": value for name, value in self.val_scores.items()}
         row = {"epoch": self.epoch, "train_loss": self.train_loss, "val_loss": self.val_loss, **scores}
         rest = ("learning_rate", "gradient_norm", "clipped_steps")
@@ -40,14 +40,14 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: its epochs, the best of them, that epoch's weights, and how long all of it took."""
+    """A finished training: its epochs, the best of them, that epoch's weights, and how long it took."""
 
     history: list[Epoch]
     best: Epoch
     weights: dict[str, Tensor]
-    val_outputs: dict[int, Tensor]  # [rows, …] float32, by epoch: of the best, or of all if all were to be kept
+    val_outputs: dict[int, Tensor]  # [rows, …] float32, by epoch: of the best, or of all if all are kept
     seconds: float
-    resumed_after: int = 0  # the epoch after which an interruption was overcome; the last one's, if several
+    resumed_after: int = 0  # the epoch after which it was resumed; the last one, if several
 
     @property
     def best_outputs(self) -> Tensor:
@@ -57,9 +57,9 @@ class Training:
 
 @dataclass
 class Progress:
-    """A training under way. Each epoch changes all of it; weights: a copy of the best epoch's, on the CPU.
+    """A training in progress. Each epoch changes all of it; weights: a copy of the best epoch's, on the CPU.
 
-    val_outputs: as in `Training`. Those of many rows and classes are large, so most trainings keep the best alone.
+    val_outputs: as in `Training`. They are large if rows and classes are many, so most trainings keep only the best.
     """
 
     model: nn.Module
@@ -75,22 +75,22 @@ class Progress:
 
     @property
     def validated(self) -> nn.Module:
-        """The model that is validated and kept: the moving average of the weights, where there is one."""
+        """The model that is validated and kept: the moving average of the weights, if there is one."""
         return self.average.module if self.average else self.model
 
     @property
     def next_epoch(self) -> int:
-        """The number of the epoch that comes, or is under way."""
+        """The number of the next epoch, or of the one in progress."""
         return len(self.history) + 1
 
     @property
     def learning_rate(self) -> float:
-        """That of all weights but embeddings."""
+        """The learning rate of all weights except embeddings."""
         return self.optimizer.param_groups[0]["lr"]
 
     @property
     def best(self) -> Epoch:
-        """The epoch of the lowest validation loss; the first of them."""
+        """The epoch of the lowest validation loss; the first, if several."""
         return min(self.history, key=lambda epoch: epoch.val_loss)
 
     def is_over(self, params: TrainParams) -> bool:
@@ -99,7 +99,7 @@ class Progress:
         return done >= params.epochs or (done > 0 and done - self.best.epoch >= params.patience)
 
     def add(self, epoch: Epoch, val_outputs: Tensor, seconds: float) -> None:
-        """Take in an epoch that is done; keep the weights if it is the best."""
+        """Add a finished epoch; keep the weights if it is the best."""
         self.history.append(epoch)
         self.seconds += seconds
         self.scheduler.step(epoch.val_loss)
@@ -109,9 +109,9 @@ class Progress:
         if is_best or self.keep_outputs:
             self.val_outputs[epoch.epoch] = val_outputs
         if is_best:
-            # Copies: a reference to the model's own weights would go on changing with them.
+            # Copies, because the model's own weights go on changing.
             self.weights = {name: value.detach().cpu().clone() for name, value in self.validated.state_dict().items()}
 
     def finish(self) -> Training:
-        """Return the training, which is over."""
+        """Return the finished training."""
         return Training(self.history, self.best, self.weights, self.val_outputs, self.seconds, self.resumed_after)

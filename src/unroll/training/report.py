@@ -1,4 +1,4 @@
-"""What a training leaves: weights, learning curves, a summary, and signs that it has gone wrong."""
+"""What a training writes: weights, learning curves, a summary, and warnings if it has gone wrong."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ def write_history(training: Training, path: Path) -> None:
 
 
 def summarize(training: Training, parameters: int, symptoms: list[str]) -> dict[str, int | float | str]:
-    """Return what becomes metrics/train.json, with `warnings` if there are any; tell them too."""
+    """Return the content of metrics/train.json, with `warnings` if there are any; print them, too."""
     best, (name, value) = training.best, training.best.val_score
     for symptom in symptoms:
         print(f"warning: {symptom}", file=sys.stderr)
@@ -49,16 +49,16 @@ def describe_training(training: Training, summary: dict[str, int | float | str])
     )
 
 
-STILL = 0.001  # a training loss that stays within this share of itself has not moved
+STILL = 0.001  # a training loss that changes by less than this share has not moved
 NAMED = 10  # classes, in one symptom
-LEARNED = 0.01  # unless it is below this share of the first epoch's: then there is nothing left to learn
+LEARNED = 0.01  # below this share of the first epoch's loss, there is nothing left to learn
 
 
 def find_symptoms(training: Training, targets: np.ndarray, patience: int, class_names: list[str]) -> list[str]:
     """Return what looks wrong, in a few words each; empty if nothing does.
 
-    targets: [rows, …] of the validation split, int64 for classes; patience: epochs in which a loss should move;
-    class_names: empty where the targets are no classes, or have only numbers.
+    targets: [rows, …] of the validation split, int64 for classes; patience: epochs within which a loss should move;
+    class_names: empty if the targets are not classes, or classes without names.
     """
     found = check_movement(training.history, patience)
     if targets.dtype == np.int64:
@@ -67,7 +67,7 @@ def find_symptoms(training: Training, targets: np.ndarray, patience: int, class_
 
 
 def check_movement(history: list[Epoch], patience: int) -> list[str]:
-    """Tell of a training loss that the last `patience` epochs have not moved."""
+    """Report a training loss that has not moved in the last `patience` epochs."""
     losses = np.array([epoch.train_loss for epoch in history])
     last = losses[-patience - 1 :]
     if len(last) <= patience or losses[-1] <= LEARNED * losses[0] or np.ptp(last) > STILL * last.mean():
@@ -76,7 +76,7 @@ def check_movement(history: list[Epoch], patience: int) -> list[str]:
 
 
 def check_classes(outputs: Tensor, targets: np.ndarray, class_names: list[str]) -> list[str]:
-    """Tell of classes that are never predicted, and of an accuracy that the most frequent class alone would reach.
+    """Report classes that are never predicted, and an accuracy no better than that of the most frequent class.
 
     outputs: logits, `[…, classes]`; targets: `[…]`, the numbers of the true classes.
     """
@@ -93,7 +93,7 @@ def check_classes(outputs: Tensor, targets: np.ndarray, class_names: list[str]) 
 
 
 def check_values(outputs: Tensor, targets: np.ndarray) -> list[str]:
-    """Tell of predictions that are further off than the targets' mean; both `[…]` float32."""
+    """Report predictions that are further off than the targets' mean; both `[…]` float32."""
     error, spread = float(((outputs.numpy() - targets) ** 2).mean()), float(targets.var())
     if error <= spread:
         return []

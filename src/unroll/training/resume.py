@@ -1,7 +1,7 @@
-"""Interrupted trainings: kept after each epoch, and gone on with as if nothing had happened.
+"""Checkpoints: trainings are saved after each epoch, and resumed as if nothing had happened.
 
-Each is one file in .dvc/tmp/trainings/ of the repository, named by what determines the training and by the file's own
-checksum. It is no output: DVC neither tracks nor caches it, and it goes when the stage is done.
+Each is one file in .dvc/tmp/trainings/ of the repository, named after what determines the training and after the file's
+own checksum. It is no output: DVC neither tracks nor caches it, and it is removed when the stage is done.
 """
 
 import hashlib
@@ -24,18 +24,18 @@ from unroll.training.gradients import Gradients
 from unroll.training.progress import Epoch, Progress
 
 TRAININGS = Path(".dvc/tmp/trainings")
-KEPT = 10  # files of trainings that nobody has gone on with: older ones are removed
+KEPT = 10  # files of trainings that were never resumed; older ones are removed
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where a training is kept; key: what no other training has (`identify_training`)."""
+    """Where a training is saved; key: what no other training has (`identify_training`)."""
 
     folder: Path
     key: str
 
     def save(self, progress: Progress) -> None:
-        """Keep the training as it is now, in place of what was kept of it before."""
+        """Save the training as it is now, in place of what was saved before."""
         content = save(capture(progress))
         path = self.folder / f"{self.key}-{hashlib.sha256(content).hexdigest()}.safetensors"
         before = self._list()
@@ -47,15 +47,15 @@ class Checkpoints:
         _remove_oldest(self.folder, KEPT)
 
     def load(self, progress: Progress) -> bool:
-        """Bring a training that has not begun to where it was when it was interrupted; return whether it was.
+        """Restore a training that was interrupted, if it was; return whether it was.
 
-        A file that is not what was written, as its checksum tells, is removed with a warning.
+        A file that does not match its checksum is removed with a warning.
         """
         for path in self._list():
             try:
                 content = path.read_bytes()
             except FileNotFoundError:
-                continue  # another process does the same training, and has gone on
+                continue  # another process runs the same training, and has replaced the file
             if hashlib.sha256(content).hexdigest() == path.stem.rpartition("-")[2]:
                 restore(progress, load(content))
                 return True
@@ -64,20 +64,20 @@ class Checkpoints:
         return False
 
     def remove(self) -> None:
-        """Forget the training: all that it leaves is written."""
+        """Remove the training's files, once all its outputs are written."""
         for path in [*self._list(), *self.folder.glob(f".{self.key}-*")]:
             path.unlink(missing_ok=True)
 
     def _list(self) -> list[Path]:
-        """Return the training's files, the latest first; several, if it was interrupted between two steps."""
+        """Return the training's files, the latest first; several, if saving was interrupted."""
         return sorted(self.folder.glob(f"{self.key}-*.safetensors"), key=_find_time, reverse=True)
 
 
 def identify_training(params: PipelineParams, model: nn.Module, train: Examples, val: Examples) -> str:
-    """Return a checksum of everything that determines a training that is about to begin.
+    """Return a checksum of everything that determines a training, before it begins.
 
-    That is: the parameters `model` and `train`, the examples, the weights that it starts from, the state of PyTorch's
-    random numbers, this package's code, and what computes: versions, processor, device.
+    These are the parameters `model` and `train`, the examples, the initial weights, the state of PyTorch's random
+    numbers, this package's code, and the versions, processor and device that compute.
     """
     device = next(model.parameters()).device
     facts = {
@@ -116,12 +116,12 @@ def capture(progress: Progress) -> dict[str, Tensor]:
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     tensors["facts"] = torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
-    # Copies: safetensors takes no two tensors that share their memory.
+    # Copies: safetensors refuses tensors that share memory.
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
 
 
 def restore(progress: Progress, tensors: dict[str, Tensor]) -> None:
-    """Give a training that has not begun all that `capture` has taken of another one."""
+    """Put into a training that has not begun everything that `capture` took from another one."""
     facts: dict[str, Any] = json.loads(tensors["facts"].numpy().tobytes())
     progress.history = [_read_epoch(epoch) for epoch in facts["history"]]
     progress.seconds = facts["seconds"]
@@ -142,14 +142,14 @@ def restore(progress: Progress, tensors: dict[str, Tensor]) -> None:
 
 
 def _list_code() -> dict[str, Path]:
-    """Return the files of this package's modules that the process has imported, by the names of the modules.
+    """Return the files of this package that the process has imported, by module name.
 
-    The stage is one of them: it runs as `__main__`, but its specification knows its name.
+    The stage is one of them: it runs as `__main__`, but its `__spec__` has its name.
     """
     package = __name__.split(".")[0]
     modules = [(spec.name, one) for one in list(sys.modules.values()) if (spec := getattr(one, "__spec__", None))]
     own = [(name, module) for name, module in modules if name.split(".")[0] == package]
-    own = [(name, module) for name, module in own if not name.startswith(f"{package}.tracking.")]  # tells, no more
+    own = [(name, module) for name, module in own if not name.startswith(f"{package}.tracking.")]  # it only reports
     return {name: Path(module.__file__) for name, module in own if module.__file__}
 
 

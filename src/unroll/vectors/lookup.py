@@ -24,7 +24,7 @@ class FileVectors:
 
 
 def read_word_vectors(path: Path, words: Sequence[str], size: int, unpacked_bytes: int = UNPACKED_BYTES) -> FileVectors:
-    """Look up distinct words in a file of vectors; of a word's several rows the first counts.
+    """Look up distinct words in a file of vectors; if a word has several rows, the first counts.
 
     Memory grows with `words`, not with the file.
 
@@ -59,7 +59,7 @@ def _add_moments(
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """Add a block to the mean and the sum of squared differences to it, by Chan, Golub and LeVeque (1979).
 
-    Unlike sums of values and squares, these lose no digits where the mean is far from zero.
+    Unlike sums of values and squares, this loses no digits if the mean is far from zero.
     """
     total = rows + len(block)
     difference = block.mean(axis=0) - mean

@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from unroll.params.texts import PretrainParams
 
-STANDARD_DEVIATION = 0.3  # of vectors learned from the text, as an embedding starts best from them
+STANDARD_DEVIATION = 0.3  # of vectors learned from the text: the best start for an embedding
 
 
 class ProgressBar(CallbackAny2Vec):  # type: ignore[misc]  # gensim comes without types
-    """A bar that moves with the epochs; none where there is no terminal."""
+    """A progress bar over the epochs; hidden without a terminal."""
 
     def __init__(self, epochs: int) -> None:
         self._bar = tqdm(total=epochs, desc="pretrain", unit=" epochs", disable=None)
@@ -33,10 +33,10 @@ class ProgressBar(CallbackAny2Vec):  # type: ignore[misc]  # gensim comes withou
 def learn_vectors(corpus: Path, vocabulary_size: int, size: int, epochs: int, params: PretrainParams) -> np.ndarray:
     """Return a vector for each token id, `[vocabulary, size]` float32; zeros for ids that are not in the text.
 
-    corpus: a text file of token ids between spaces, one text a line. It is read anew in each epoch, so memory does not
-    grow with it. A fixed seed and one thread make the result repeat.
+    corpus: a text file with one text a line, its token ids separated by spaces. Each epoch reads it again, so memory
+    does not grow with it. A fixed seed and one thread make the result repeat.
     """
-    logging.getLogger("gensim").setLevel(logging.ERROR)  # its warnings are about the speed of small texts
+    logging.getLogger("gensim").setLevel(logging.ERROR)  # it warns that small texts are slow
     model = Word2Vec(
         corpus_file=str(corpus),
         sg=1,
@@ -44,7 +44,7 @@ def learn_vectors(corpus: Path, vocabulary_size: int, size: int, epochs: int, pa
         window=params.window,
         epochs=epochs,
         alpha=params.learning_rate,
-        min_count=1,  # what is too rare has been left out of the vocabulary
+        min_count=1,  # the vocabulary already leaves out rare tokens
         seed=params.seed,
         workers=1,
         callbacks=[ProgressBar(epochs)],
@@ -55,11 +55,11 @@ def learn_vectors(corpus: Path, vocabulary_size: int, size: int, epochs: int, pa
 
 
 def count_epochs(words: int, params: PretrainParams) -> int:
-    """Return how often a text of so many words is read: more often the shorter it is."""
+    """Return how often a text of so many words is read: the shorter, the more often."""
     return max(params.epochs, math.ceil(params.least_words / words))
 
 
 def scale_vectors(vectors: np.ndarray, std: float = STANDARD_DEVIATION) -> np.ndarray:
-    """Return the vectors multiplied, so that the numbers of those that are not zero have this standard deviation."""
+    """Scale the vectors so that the numbers of all nonzero ones have this standard deviation."""
     known = vectors.any(axis=1)
     return vectors * np.float32(std / vectors[known].std()) if known.any() else vectors

@@ -26,7 +26,7 @@ from unroll.data.unpack import limit_unpacked
 BLOCK_BYTES = 2**20
 UNPACKED_BYTES = 16 * 2**30
 TEXT_SUFFIXES = (".txt", ".vec")
-RARE_FLAGS = 0b110_0001  # of a member of an archive: encrypted, a patch, strongly encrypted
+RARE_FLAGS = 0b110_0001  # flags of an archive's member: encrypted, a patch, strongly encrypted
 _HEADER = re.compile(rb"([1-9]\d{0,11}) ([1-9]\d{0,8})")
 _NUMBER = re.compile(rb"[-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?|nan|inf(inity)?)", re.IGNORECASE)
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
@@ -35,11 +35,11 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 def iterate_vectors(
     path: Path, size: int | None = None, unpacked_bytes: int = UNPACKED_BYTES
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Yield the words and vectors, [block, size] float32, of a text file, of one in .gz or of a member of a .zip.
+    """Yield words and vectors, [block, size] float32, from a text file, a .gz file or a member of a .zip.
 
-    size: what the vectors' size must be; without it any will do. Of a .zip that holds several texts it chooses the
-    member with `.{size}d.` in its name. A word may hold spaces, but not end in a number after one: all numbers at the
-    end of a line are taken for its vector.
+    size: the vectors' size; None accepts any. If a .zip holds several texts, it selects the member with `.{size}d.` in
+    its name. A word may contain spaces, but its last part must not be a number: all numbers at the end of a line are
+    taken for its vector.
 
     Raises:
         InputError: the file is missing, empty, damaged, larger than `unpacked_bytes` when unpacked, or not UTF-8; it
@@ -60,7 +60,7 @@ def iterate_vectors(
 
 @contextmanager
 def _open_text(path: Path, size: int | None) -> Iterator[tuple[str, IO[bytes] | gzip.GzipFile]]:
-    """Open the text in a file; yield what messages call it, too."""
+    """Open the text in a file; also yield its name for messages."""
     suffix = path.suffix.lower()
     if suffix == ".gz":
         with gzip.open(path) as file:
@@ -78,12 +78,12 @@ def _open_text(path: Path, size: int | None) -> Iterator[tuple[str, IO[bytes] | 
 def _open_archive(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (ValueError, NotImplementedError, struct.error) as error:  # what a damaged list of members may raise, too
+    except (ValueError, NotImplementedError, struct.error) as error:  # a damaged list of members raises these, too
         raise zipfile.BadZipFile(error) from None
 
 
 def _choose_member(path: Path, members: list[zipfile.ZipInfo], size: int | None) -> zipfile.ZipInfo:
-    # macOS puts a file of its own beside each one, under that folder.
+    # In that folder, macOS puts a file of its own for each file.
     own = [member for member in members if not member.filename.startswith("__MACOSX/")]
     texts = [member for member in own if member.filename.lower().endswith(TEXT_SUFFIXES)]
     fitting = [member for member in texts if f".{size}d." in member.filename]
@@ -92,7 +92,7 @@ def _choose_member(path: Path, members: list[zipfile.ZipInfo], size: int | None)
         names = ", ".join(repr(member.filename) for member in (texts or own)[:10]) or "nothing"
         raise InputError(f"{path} holds {names}: expected a text ({' or '.join(TEXT_SUFFIXES)}), {wanted}")
     (member,) = fitting if len(fitting) == 1 else texts
-    # Other methods unpack without a bound: a few bytes could fill the memory.
+    # Other methods unpack without a limit: a few bytes could fill the memory.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & RARE_FLAGS:
         raise InputError(f"{path}, {member.filename!r} is encrypted or packed in a rare way: expected a usual .zip")
     return member
@@ -140,7 +140,7 @@ def _parse_blocks(
 
 
 def _find_size(name: str, lines: list[bytes]) -> int:
-    """Return how many numbers most of the first lines end in: a single line may be wrong, or its word have spaces."""
+    """Return how many numbers most of the first lines end in: a single line may be wrong or have a word with spaces."""
     size = mode(_count_numbers(line.rstrip(b" \r").split(b" ")) for line in lines[:10])
     if not size:
         raise InputError(f"{name}, line 1 is {_show(lines[0])}: expected a word and its numbers between spaces")
@@ -148,7 +148,7 @@ def _find_size(name: str, lines: list[bytes]) -> int:
 
 
 def _count_numbers(parts: list[bytes]) -> int:
-    """Return how many parts at the end of a line are numbers; the first one is never a number but a word."""
+    """Return how many parts at the end of a line are numbers; the first part is always a word."""
     return sum(1 for _ in takewhile(_NUMBER.fullmatch, reversed(parts[1:])))
 
 

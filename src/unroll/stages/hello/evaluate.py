@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def count_epochs(history: pd.DataFrame) -> int:
-    """Return the first epoch after which all letters were right, or 0 if there was none."""
+    """Return the first epoch after which all letters were right, or 0 if there is none."""
     right = history["epoch"][history["val_accuracy"] == 1]
     return int(right.min()) if len(right) else 0
 

@@ -16,14 +16,14 @@ SEQUENCES, MODELS = Path("data/sequences"), Path("models")
 def main() -> None:
     data = read_sequence_params(HelloParams).data
     letters = sorted(set(data.input + data.target))
-    for name in SPLIT_NAMES:  # there is one pair of words to learn: by heart
+    for name in SPLIT_NAMES:  # the same in all: there is one pair of words, to be learned by heart
         save_sequences(spell(data.input, data.target, letters), SEQUENCES, name)
     write_json(MODELS / "labels.json", letters)
     print(f"generate: {data.input} → {data.target}, {len(letters)} letters")
 
 
 def spell(word: str, target: str, letters: list[str]) -> Sequences:
-    """Return a word as one-hot letters, `[1, time, letters]`, and as targets the numbers of another's, `[1, time]`."""
+    """Return a word as one-hot letters, `[1, time, letters]`, with the target's letters as numbers, `[1, time]`."""
     ids, targets = (np.array([[letters.index(letter) for letter in text]]) for text in (word, target))
     return Sequences(np.eye(len(letters), dtype=np.float32)[ids], targets)
 

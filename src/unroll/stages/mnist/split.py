@@ -51,10 +51,10 @@ def read_part(part: str, suffix: str) -> tuple[np.ndarray, np.ndarray]:
 def divide(
     examples: tuple[np.ndarray, np.ndarray], share: float, seed: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Put a share of the examples aside, the same of each class; return the others and those.
+    """Set a share of the examples aside, the same for each class; return the others and those.
 
     Raises:
-        InputError: there are too few of them, or of one class.
+        InputError: there are too few examples, or too few of a class.
     """
     pictures, labels = examples
     try:

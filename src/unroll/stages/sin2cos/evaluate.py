@@ -1,4 +1,4 @@
-"""models/ and data/sequences/ → metrics/test.json, and pictures of the fit, also as training went on."""
+"""models/ and data/sequences/ → metrics/test.json, and pictures of the fit and of its progress in training."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def main() -> None:
     model, _ = load_sequence_model(MODELS)
     splits = {name: load_sequences(SEQUENCES, name) for name in SPLIT_NAMES}
     test = splits["test"]
-    if params.carry_state:  # it is read from the start, so that the first test window has a state to go on from
+    if params.carry_state:  # read from the start, so that the first test window has a state to continue
         whole = Sequences(
             *(np.concatenate([getattr(s, name) for s in splits.values()]) for name in ("features", "targets"))
         )

@@ -1,4 +1,4 @@
-"""data/sequences/ → models/, metrics/train.json, and the fit to the validation windows as training went on."""
+"""data/sequences/ → models/, metrics/train.json, and the fit to the validation windows after each epoch."""
 
 from pathlib import Path
 

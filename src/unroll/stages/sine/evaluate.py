@@ -29,7 +29,7 @@ def main() -> None:
     splits = {name: load_sequences(SEQUENCES, name) for name in SPLIT_NAMES}
     test = splits["test"]
     phases = draw_phases(data.unseen_phases, [data.seed, SPLIT_NAMES.index("test")])
-    truth = make_waves(phases, 2 * data.steps, data)[:, 1:]  # what comes one step after each input, without noise
+    truth = make_waves(phases, 2 * data.steps, data)[:, 1:]  # the value one step after each input, without noise
     horizon = truth[:, data.steps - 1 :]  # the free run begins with the forecast from the last input
     forecast = compute_outputs(model, test, params.train.batch_size).numpy()
     run = free_run(model, torch.from_numpy(np.array(test.features)), data.steps).numpy()

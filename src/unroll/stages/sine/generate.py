@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def make_series(split: str, count: int, data: SineData) -> Sequences:
-    """Return waves as they are observed, `[count, steps, 1]`, and as targets what comes one step later."""
+    """Return observed waves, `[count, steps, 1]`, and as targets their values one step later."""
     number = SPLIT_NAMES.index(split)
     waves = make_waves(draw_phases(count, [data.seed, number]), data.steps + 1, data)
     observed = observe(waves, data.noise, [data.seed, number, 1])
