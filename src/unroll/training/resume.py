@@ -92,7 +92,7 @@ def identify_training(params: PipelineParams, model: nn.Module, train: Examples,
     for name, weight in model.state_dict().items():
         checksum.update(name.encode())
         checksum.update(weight.detach().cpu().numpy())
-    for name, path in sorted(_list_code().items()):
+    for name, path in sorted(_list_code()):
         checksum.update(f"{name} {compute_hash(path, 'sha256')}".encode())
     return checksum.hexdigest()[:32]
 
@@ -141,7 +141,7 @@ def restore(progress: Progress, tensors: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state(tensors["random.cuda"])
 
 
-def _list_code() -> dict[str, Path]:
+def _list_code() -> set[tuple[str, Path]]:
     """Return the files of this package that the process has imported, by module name.
 
     The stage is one of them: it runs as `__main__`, but its `__spec__` has its name.
@@ -150,7 +150,7 @@ def _list_code() -> dict[str, Path]:
     modules = [(spec.name, one) for one in list(sys.modules.values()) if (spec := getattr(one, "__spec__", None))]
     own = [(name, module) for name, module in modules if name.split(".")[0] == package]
     own = [(name, module) for name, module in own if not name.startswith(f"{package}.tracking.")]  # it only reports
-    return {name: Path(module.__file__) for name, module in own if module.__file__}
+    return {(name, Path(module.__file__)) for name, module in own if module.__file__}
 
 
 def _read_epoch(values: dict[str, Any]) -> Epoch:
