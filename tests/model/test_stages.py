@@ -24,6 +24,7 @@ from unroll.stages.train import choose_options
 from unroll.text_params import read_text_params
 from unroll.tokens import load_tokens
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CHANGES = {
     "data": {"dataset": "csv", "url": "rows.csv"},

@@ -19,6 +19,7 @@ from unroll.stages.sine import evaluate, generate
 from unroll.store import connect, describe_process
 from unroll.tracking import TrainingRun, start_training_run
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 EPOCH = Epoch(3, 0.5, 0.25, {"rmse": 0.125}, 0.01, 1.0, 0.0, 100.0)
 
