@@ -24,6 +24,7 @@ from unroll.stages.train import choose_options
 from unroll.text.tokens import load_tokens
 from workspaces import list_networks
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CHANGES = {
     "data": {"dataset": "csv", "url": "rows.csv"},

@@ -21,6 +21,7 @@ from unroll.tracking.store import connect, describe_process
 from unroll.tracking.training import start_training_run
 from unroll.training.progress import Epoch, Training
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 EPOCH = Epoch(3, 0.5, 0.25, {"rmse": 0.125}, 0.01, 1.0, 0.0, 100.0)
 
