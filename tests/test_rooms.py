@@ -79,7 +79,7 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "evaluation/validation.py": "tests/evaluation/test_scores.py",
     "inference/network.py": "tests/inference/test_forward.py",
     "inference/packing.py": "tests/inference/test_forward.py",
-    "inference/tables.py": "tests/pipeline/test_cli.py",
+    "inference/bulk.py": "tests/pipeline/test_cli.py",
     "models/classifier.py": "tests/models/test_encoder.py",
     "models/files.py": "tests/inference/test_classifier.py",
     "models/predict.py": "tests/models/test_encoder.py",

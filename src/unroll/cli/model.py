@@ -36,7 +36,7 @@ def predict(
     elif input:
         if output is None:
             raise InputError("--input is given without --output: expected the CSV file to write the predictions to")
-        from unroll.inference.tables import predict_table
+        from unroll.inference.bulk import predict_table
 
         predict_table(load_classifier(models), input, column, output)
     else:
