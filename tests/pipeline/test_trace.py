@@ -88,7 +88,7 @@ def prepare(all_pipelines: Workspace, tmp_path: Path, case: str) -> tuple[Worksp
     folder, changes, _ = CASES[case]
     workspace, files = Workspace(tmp_path / "whole"), tmp_path / "files"
     parts = ("data", "models", "metrics", "params.yaml", "dvc.yaml")
-    for name in dict.fromkeys(("src", *(f"{folder}/{name}" for name in (*parts, "src")))):
+    for name in {"src", *(os.path.normpath(f"{folder}/{part}") for part in (*parts, "src"))}:
         copy(all_pipelines.path / name, workspace.path / name)
     write_files(files)
     for section, values in changes.items():

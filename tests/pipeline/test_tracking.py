@@ -259,7 +259,7 @@ def test_a_training_that_does_not_end_well_is_marked(quick_workspace: Workspace,
     quick_workspace.change(
         "        training = train_model(",
         f"        raise {error}('no room')\n        training = train_model(",
-        file="src/unroll/stages/train.py",
+        file="src/unroll/stages/recipe.py",
     )
     result = quick_workspace.run("dvc", "repro", check=False)
     assert result.returncode != 0
