@@ -187,7 +187,7 @@ def test_stages_read_what_they_declare_and_nothing_else(all_pipelines: Workspace
         ("headlines", "evaluate", "deps", "metrics/baseline.csv", "fails .* error: metrics/baseline.csv: No such file"),
         ("headlines", "pretrain", "deps", "models/tokenizer.json", "fails .* error: models/tokenizer.json is missing"),
         ("headlines", "split", "deps", "data/clean", "fails .*Failed to open local file .data/clean/rows"),
-        ("a table", "preprocess", "deps", "src/unroll/text/stopwords/english", "fails .*stopwords"),
+        ("a table", "preprocess", "deps", "src/unroll/text", "fails .* No module named 'unroll.text'"),
         ("headlines", "split", "deps", "src/requirements-compute.txt", "opens src/requirements-compute.txt: not among"),
         (
             "sine",
@@ -197,7 +197,7 @@ def test_stages_read_what_they_declare_and_nothing_else(all_pipelines: Workspace
             "fails .* No module named 'unroll.sequences.waves'",
         ),
         ("headlines", "split", "params", "split", "reads split.method: not among its params"),
-        ("headlines", "evaluate", "params", "train.threads", "reads train.threads: not among its params"),
+        ("headlines", "evaluate", "params", "train", "reads train.threads: not among its params"),
         ("hello", "train", "params", "model", "reads model: not among its params"),
     ],
 )
