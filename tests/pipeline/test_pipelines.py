@@ -114,7 +114,7 @@ def test_an_experiment_in_a_pipelines_folder(all_pipelines: Workspace, tmp_path:
         (
             "sin2cos",
             "model.bidirectional=true",
-            "model.bidirectional = True: a state can be carried on in one direction",
+            "model.bidirectional = true: a state can be carried on in one direction only",
         ),
     ],
 )

@@ -14,7 +14,7 @@ import torch
 
 from unroll.base.devices import choose_device
 from unroll.base.errors import DEBUG, hide_password
-from unroll.base.files import compute_hash, read_json
+from unroll.base.files import compute_hash
 from unroll.models.batches import Examples
 from unroll.params.common import PipelineParams, TrainParams, flatten_params
 from unroll.tracking.names import name_epoch, name_gradient, name_layers, name_training
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it 
 
 MODELS, METRICS = Path("models"), Path("metrics")
 RUN_NAME = "mlflow.runName"
+READING_PARTS = ("cleaning.json", "labels.json", "tokenizer.json")  # of models/: text to ids, and class to its name
 SECONDS_BETWEEN_BATCHES = 5
 
 
@@ -143,7 +144,7 @@ def log_training(store: Store, run_id: str, params: PipelineParams, val: Example
     md5s = {tag: compute_hash(Path(LINKS[tag]), "md5") for tag in (MODEL_MD5, CHECKSUMS_MD5)}
     if params.registered_model:
         model_id = log_model(store, run_id, MODELS)
-        standing = Standing(summary["val_macro_f1"], identify_rows(val, read_json(MODELS / "labels.json")))
+        standing = Standing(summary["val_macro_f1"], identify_rows(val, MODELS))
         register_model(store, run_id, model_id, params.registered_model, standing, md5s | {"cell": params.model.cell})
     else:
         store.client.log_artifacts(run_id, str(MODELS), "model")
@@ -153,10 +154,13 @@ def log_training(store: Store, run_id: str, params: PipelineParams, val: Example
     store.client.set_tag(run_id, MODEL_MD5, md5s[MODEL_MD5])  # last, so that no incomplete run is found
 
 
-def identify_rows(examples: Examples, class_names: list[str]) -> str:
-    """Return a checksum of what a score refers to: the rows, and the names of their classes."""
-    named = json.dumps([examples.digest(), class_names])
-    return hashlib.md5(named.encode(), usedforsecurity=False).hexdigest()
+def identify_rows(examples: Examples, models: Path) -> str:
+    """Return a checksum of what a score refers to: the rows, how they are read, and the names of their classes.
+
+    Two cleanings may give these rows the same ids, and yet read another text differently.
+    """
+    parts = [examples.digest(), *(compute_hash(models / name, "md5") for name in READING_PARTS)]
+    return hashlib.md5(json.dumps(parts).encode(), usedforsecurity=False).hexdigest()
 
 
 def describe_splits(splits: Mapping[str, Examples], params: PipelineParams) -> "list[DatasetInput]":
