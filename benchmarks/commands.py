@@ -71,9 +71,9 @@ def describe_commands(figures: CommandFigures) -> Section:
             checks.append(at_most(name, median(clock), limit, "s"))
     return Section(
         "Commands",
-        "Seconds of whole processes in a new copy of the repository, with MLflow's tracking as it is by default. "
-        "By the clock other programs on the machine count, by the processor less.",
-        ("command", "seconds by the clock, median", "range", "seconds of the processor", "times"),
+        "Seconds for whole processes in a new copy of the repository, with MLflow tracking on, as it is by default. "
+        "Other programs on the machine affect wall-clock seconds, and CPU seconds less.",
+        ("command", "wall-clock seconds, median", "range", "CPU seconds", "runs"),
         rows,
         checks,
     )

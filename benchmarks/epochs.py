@@ -144,9 +144,9 @@ def describe_epochs(figures: list[EpochFigures]) -> Section:
     return Section(
         "Epoch",
         f"The first epoch of {figures[0].steps} steps with the same hyper-parameters, hidden size {HIDDEN_SIZE}: the "
-        "package's own loop (`train_model`, without word dropout and weight average, pooling: last) beside the "
+        "package's own loop (`train_model`, without word dropout and weight average, pooling: last), compared with the "
         "textbook's, either with padded batches and a Python loop that gathers last states or with packed batches. "
-        "Both clip gradients. Processor seconds, one thread, validation excluded.",
+        "Both clip gradients. CPU seconds, one thread, validation excluded.",
         ("layer", "ours, ms a step", "textbook, ms a step", "ratio to padded batches", "ratio to packed batches"),
         rows,
         [check for item in figures for check in _check(item)],

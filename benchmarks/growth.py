@@ -116,9 +116,9 @@ def describe_growth(costs: list[StageCost]) -> Section:
     return Section(
         "Growth",
         "The stages before train, each as its command runs it but on one thread, on the sample repeated with changed "
-        "words; pretrain reads the text once. Processor seconds, start of the process included; growth is that of the "
-        "time per row against the size before, and a further row is one that the size before does not have. The linear "
-        "baseline, which is beside train and not before it, holds the features of all rows in memory.",
+        "words; pretrain reads the text once. CPU seconds, including the start of the process; growth is the time per "
+        "row relative to the previous size, and a further row is one that the previous size does not have. The linear "
+        "baseline, which runs beside train and not before it, holds the features of all rows in memory.",
         ("stage", "rows", "seconds", "µs per row", "growth", "µs per further row", "peak MiB"),
         rows,
         checks,

@@ -101,7 +101,7 @@ def describe_inference(figures: list[InferenceFigures]) -> Section:
         "Inference",
         f"Token ids to probabilities, {figures[0].rows:,} rows, the textbook's in batches of {BATCH_ROWS:,}; its "
         "bidirectional layers are packed. And one raw headline in a running process by `Classifier.predict`, mean over "
-        f"{SINGLES} headlines. Processor seconds, one thread.",
+        f"{SINGLES} headlines. CPU seconds, one thread.",
         ("layer", "rows/s", "ratio to the textbook", "one headline, µs"),
         rows,
         checks,

@@ -91,9 +91,9 @@ def describe_products(figures: list[ProductFigures]) -> Section:
     ]
     return Section(
         "Matrix products",
-        f"Share of an epoch that PyTorch's profiler finds in matrix products (for an LSTM, oneDNN's layers, which hold "
-        "the gates' arithmetic too); and the arithmetic of the model's products per second of an epoch, beside the "
-        f"fastest product of two {PEAK_SIZE:,} × {PEAK_SIZE:,} float32 matrices on one thread: "
+        f"Share of an epoch that PyTorch's profiler finds in matrix products (for an LSTM, oneDNN's layers, which "
+        "include the gates' arithmetic); and the arithmetic of the model's products per second of an epoch, compared "
+        f"with the fastest product of two {PEAK_SIZE:,} × {PEAK_SIZE:,} float32 matrices on one thread: "
         f"{figures[0].peak_gigaflops:.0f} GFLOP/s.",
         ("layer", "share in products", "GFLOP/s", "of the peak"),
         rows,

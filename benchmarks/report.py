@@ -15,10 +15,9 @@ regular expressions with an alternation of stop words, dictionaries, a Dataset w
 DataLoader, PyTorch's layers, plain Adam. Its token ids are the package's, and with the same weights so are its logits
 (tested).
 
-Ratios say how many times as fast ours is. Both run in turn in one process, a new process for each measure. The figure
-is the quotient of the medians; the lowest and the highest of a round are beside it. Processor seconds count only the
-time in which the process had a core: on a quiet machine they equal the clock's, beside a busy neighbour they are
-steadier.
+Ratios say how many times as fast ours is. Both run alternately in one process, with a new process for each measure. The
+figure is the ratio of the medians, followed by the lowest and the highest ratio of a round. CPU seconds count only the
+time in which the process had a core: on an idle machine they equal wall-clock seconds, on a busy one they are steadier.
 """
 
 

@@ -129,10 +129,10 @@ def describe_text(figures: list[TextFigures]) -> Section:
         checks.append(at_least(name, item.whole.ratio, TARGET))
     return Section(
         "Raw text to token ids",
-        "Cleaning, and encoding with the vocabulary given; learning the vocabulary is apart. The textbook applies "
+        "Cleaning, and encoding with a given vocabulary; learning it is measured separately. The textbook applies "
         "every expression to every row. The last column compares both parts with the package's own functions for one "
         "text, called row by row, which skip expressions where a text has no semicolon. The ids of all rows were "
-        "compared and are identical. Processor seconds, one thread.",
+        "compared and are identical. CPU seconds, one thread.",
         ("stop words", "rows compared", "ours, µs a row", "cleaning", "encoding", "both", "vocabulary", "row by row"),
         rows,
         checks,

@@ -70,8 +70,8 @@ def describe_threads(figures: ThreadFigures) -> Section:
     gain = median(figures.two_trainings) / median(figures.two_threads)
     return Section(
         "Threads",
-        "Epochs of the default model, without word dropout and weight average. Seconds of the clock: a busy neighbour "
-        "shows here.",
+        "Epochs of the default model, without word dropout and weight average. Wall-clock seconds, which other "
+        "programs on the machine affect.",
         ("setting", "examples/s, together", "range"),
         rows,
         [at_least("two trainings at once, against one on two threads", gain, 1)],

@@ -159,8 +159,8 @@ def describe_quality(figures: QualityFigures) -> Section:
         f"{figures.train_rows:,} rows to train on, {figures.val_rows:,} to validate. The textbook's LSTM of "
         f"{HIDDEN_SIZE} (random embedding of {EMBEDDING_SIZE}, stop words dropped, dropout {DROPOUT}) trains until its "
         f"macro-F1 has not risen for {PATIENCE} epochs; the package's model, with the default parameters, until it is "
-        "as good as the textbook's best epoch. Processor seconds, one thread, validation included on both sides; those "
-        "of pretraining, which is done once for all trainings on the same rows, stand apart.",
+        "as good as the textbook's best epoch. CPU seconds, one thread, validation included on both sides; those of "
+        "pretraining, which is done once for all trainings on the same rows, are listed separately.",
         ("model", "epochs", "seconds", "validation macro-F1", "seconds of pretraining"),
         rows,
         checks,
