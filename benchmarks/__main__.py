@@ -155,7 +155,7 @@ def take(measure: Measure) -> Section:
 
 
 def describe_rows(headlines: Headlines) -> list[tuple[str, str]]:
-    """Return what the document says of the data."""
+    """Return what the document says about the data."""
     return [
         ("data", f"{headlines.name}, {len(headlines.texts):,} rows, SHA-256 {headlines.sha256}"),
         ("threads", "1 for all that is compared with the textbook"),

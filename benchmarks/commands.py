@@ -1,4 +1,4 @@
-"""Commands as a person types them, in a new copy of the repository, by the clock."""
+"""Commands as a person types them, in a new copy of the repository, in wall-clock time."""
 
 import shutil
 from dataclasses import dataclass

@@ -43,7 +43,7 @@ def measure_epochs(headlines: Headlines, rows: int, rounds: int) -> list[EpochFi
 
 
 def warm_up(headlines: Headlines) -> None:
-    """Take a step of each kind: PyTorch imports a good part of itself in the first one, which is no layer's doing."""
+    """Take a step of each kind: PyTorch imports a good part of itself in the first one, which no layer causes."""
     params = make_comparable(headlines.params.train)
     few = take_rows(headlines.train.tokens, params.batch_size)
     time_our_epoch(make_config(headlines), few, few, params)

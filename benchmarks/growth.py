@@ -35,7 +35,7 @@ class StageCost:
 
     stage: str
     rows: int
-    seconds: float  # of the processor: what neighbours do on the machine counts for little
+    seconds: float  # of CPU time, which other programs on the machine affect little
     peak_mib: float
 
     @property
@@ -132,5 +132,5 @@ def add_stages(costs: list[StageCost], rows: int) -> StageCost:
 
 
 def time_further_rows(before: StageCost, after: StageCost) -> float:
-    """Return the microseconds of each row that is more, in which the start of the process is not."""
+    """Return the microseconds for each further row, without the start of the process."""
     return (after.seconds - before.seconds) / (after.rows - before.rows) * 1e6

@@ -1,4 +1,4 @@
-"""Print how the network in models/ stands beside linear classifiers, one of which has the same word vectors.
+"""Print how the network in models/ compares with linear classifiers, one of which has the same word vectors.
 
 Run it in a pipeline's folder after `dvc repro`: `python -m benchmarks.linear_baselines`.
 """

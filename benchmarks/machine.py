@@ -1,4 +1,4 @@
-"""What the figures were taken on: machine, versions, commit."""
+"""What the figures were measured on: machine, versions, commit."""
 
 import os
 import platform

@@ -81,10 +81,10 @@ def at_most(measure: str, measured: float, limit: float, unit: str) -> Check:
 
 
 def time_processor(call: Callable[[], object]) -> float:
-    """Return the processor seconds of the process (all its threads) while `call` runs.
+    """Return the CPU seconds of the process (all its threads) while `call` runs.
 
-    For work in one process on one thread: beside a busy neighbour they are steadier than seconds of the clock, and on
-    a quiet machine the same.
+    For work in one process on one thread: on a busy machine they are steadier than wall-clock seconds, and on an idle
+    one the same.
     """
     started = time.process_time()
     call()
@@ -101,7 +101,7 @@ def time_children(call: Callable[[], object]) -> Seconds:
 
 
 def time_clock(call: Callable[[], object]) -> float:
-    """Return the seconds of the clock while `call` runs."""
+    """Return the wall-clock seconds while `call` runs."""
     started = time.perf_counter()
     call()
     return time.perf_counter() - started

@@ -101,7 +101,7 @@ class Mutant:
 
 
 class Visitor(MutationVisitor):
-    """Mutates all but what is only said."""
+    """Mutates everything except messages that are printed or raised."""
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         return m.matches(node, SAID) or super()._skip_node_and_children(node)

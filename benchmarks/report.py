@@ -1,4 +1,4 @@
-"""docs/benchmarks.md from what was measured."""
+"""Turns the measurements into docs/benchmarks.md."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The rows that are measured: real ones where they are, else the sample; and throw-away copies of the repository."""
+"""The rows that are measured: real ones if available, else the sample; and throw-away copies of the repository."""
 
 import itertools
 import os
@@ -120,12 +120,12 @@ def limit_rows(headlines: Headlines, train_rows: int, val_rows: int) -> Headline
 
 
 def tile_texts(texts: list[str], rows: int) -> list[str]:
-    """Return so many texts, from the beginning again where there are not enough."""
+    """Return so many texts, starting over if there are not enough."""
     return list(itertools.islice(itertools.cycle(texts), rows))
 
 
 def take_rows(tokens: Tokens, rows: int) -> Tokens:
-    """Return the first rows of a split in memory, from the beginning again where there are not enough."""
+    """Return the first rows of a split in memory, starting over if there are not enough."""
     numbers = np.arange(rows) % len(tokens)
     texts = split_ids(tokens)
     return Tokens.from_lists([texts[number] for number in numbers], tokens.labels[numbers].tolist())

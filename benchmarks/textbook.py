@@ -49,7 +49,7 @@ def clean_text(text: str, stop_words: Pattern) -> str:
 
 
 def build_vocabulary(texts: Iterable[str], size: int, min_count: int) -> dict[str, int]:
-    """Return the ids of the most frequent words of cleaned texts; words as frequent as each other by alphabet."""
+    """Return the ids of the most frequent words of cleaned texts; equally frequent words in alphabetical order."""
     counts = Counter(word for text in texts for word in text.split())
     frequent = sorted((word for word in counts if counts[word] >= min_count), key=lambda word: (-counts[word], word))
     return {word: number for number, word in enumerate(["<pad>", "<unk>", *frequent][:size])}

@@ -59,7 +59,7 @@ class QualityFigures:
 
 
 class ReachedGoal(Exception):
-    """Ends a training: what comes after is not asked."""
+    """Ends a training: the epochs after it are not needed."""
 
 
 def measure_quality(

@@ -1,4 +1,4 @@
-"""Files that are wrong in a way that no line of text can show; inputs.yaml names them by their functions."""
+"""Bad files that cannot be written as text in inputs.yaml, which names the functions that make them."""
 
 import gzip
 import io
@@ -323,7 +323,7 @@ def idx_of_three_labels(path: Path) -> None:
     path.write_bytes(b"\0\0\x08\x01" + struct.pack(">I", 3) + b"\1\2\3")
 
 
-# models/: made from what stands there.
+# models/: made from the files that are there.
 
 
 def truncated(path: Path) -> None:

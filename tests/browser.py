@@ -27,7 +27,7 @@ FLAGS = (
     "--hide-scrollbars",
 )
 TEXT = "return document.body.innerText.replace(/[ \\n\\t]+/g, ' ')"
-# What a person has clicked away once: MLflow's pages for language models, its assistant and its news.
+# What a person dismisses once: MLflow's pages for language models, its assistant and its news.
 MLFLOW_CHOICES = {
     "mlflow.workflowType_v1": '"machine_learning"',
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
@@ -44,7 +44,7 @@ class Browser:
     driver: webdriver.Chrome
 
     def open(self, address: str) -> None:
-        """Load a page from the beginning, also if the one before has the same address but for what follows the #."""
+        """Load a page from scratch, even if its address differs from the previous one only after the #."""
         self.driver.get("about:blank")
         self.driver.get(address)
 
@@ -81,7 +81,7 @@ class Browser:
 
 @contextmanager
 def start_browser(width: int, height: int) -> Iterator[Browser]:
-    """Start Chromium; where it is missing skip the test, but in CI, where it has to be there, fail it."""
+    """Start Chromium; if it is missing, skip the test, but fail it in CI, where it has to be there."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     driver = shutil.which("chromedriver")
     if not program or not driver:

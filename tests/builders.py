@@ -32,7 +32,7 @@ def make_config(**changes: object) -> ModelConfig:
 
 
 def write_models(folder: Path) -> Path:
-    """Make a models/ folder of a model of two classes that has learned nothing."""
+    """Make a models/ folder of an untrained model with two classes."""
     folder.mkdir()
     params = TokenizeParams(level="word", vocabulary_size=50, min_count=1, max_tokens=5)
     tokenizer = train_tokenizer([["shares fall", "team wins cup", "king"]], params)

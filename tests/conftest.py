@@ -17,13 +17,13 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The repository as somebody who has just cloned it has it. Not to be changed: copy it."""
+    """The repository as it is after a fresh clone. Do not change it: copy it."""
     return build_once(tmp_path_factory, "pristine", make_workspace)
 
 
 @pytest.fixture(scope="session")
 def reproduced(pristine: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The same after `dvc repro` with the default parameters, committed. Not to be changed: copy it."""
+    """The same after `dvc repro` with the default parameters, committed. Do not change it: copy it."""
 
     def build(path: Path) -> Workspace:
         workspace = pristine.copy_to(path)
@@ -37,7 +37,7 @@ def reproduced(pristine: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def quick(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The same with parameters of one epoch and no tracking, so that repeating it is fast. Not to be changed."""
+    """The same with parameters of one epoch and no tracking, so that repeating it is fast. Do not change it."""
 
     def build(path: Path) -> Workspace:
         workspace = reproduced.copy_to(path)
@@ -53,9 +53,9 @@ def quick(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wo
 
 @pytest.fixture(scope="session")
 def grid(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The same after six experiments through DVC's queue, two at a time: three cells, two seeds. Not to be changed.
+    """The same after six experiments through DVC's queue, two at a time: three cells, two seeds. Do not change it.
 
-    Its tracking database does not exist before, so that the first two meet in making it.
+    Its tracking database does not exist at first, so the first two experiments create it at the same time.
     """
 
     def build(path: Path) -> Workspace:
@@ -69,7 +69,7 @@ def grid(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wor
 
 @pytest.fixture(scope="session")
 def all_pipelines(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The repository after `make repro-all`, but for setting it up, committed. Not to be changed: copy it."""
+    """The repository after `make repro-all` without its setup, committed. Do not change it: copy it."""
 
     def build(path: Path) -> Workspace:
         workspace = reproduced.copy_to(path)

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "unroll"
 def find_modules(module: Path, without: str = "") -> set[Path]:
     """Return the files of the package that `module` imports, at any depth and anywhere in the code, itself included.
 
-    without: a room that is not entered.
+    without: a room (subpackage) that is not followed.
     """
     found: set[Path] = set()
     waiting = [module]

@@ -55,7 +55,7 @@ def test_stages_run_the_code_of_their_checkout(folder: str) -> None:
 
 @pytest.mark.parametrize(("folder", "stage"), EACH_STAGE)
 def test_a_stage_depends_on_every_module_that_it_imports(folder: str, stage: str) -> None:
-    """But for tracking, which changes nothing in a stage that is not there to be tracked."""
+    """Except tracking, unless it is declared: it changes nothing in what the stage computes."""
     declared = find_code(folder, stage)
     without = "" if PACKAGE / "tracking" in declared else "tracking"
     imported = find_modules(find_module(folder, stage), without)
@@ -70,7 +70,7 @@ def test_a_stage_depends_on_no_room_or_module_that_it_does_not_import(folder: st
 
 
 def test_packages_hold_no_code() -> None:
-    """So that it does not matter that they are nobody's dependency."""
+    """So it does not matter that no stage depends on them."""
     for path in PACKAGE.rglob("__init__.py"):
         (docstring,) = ast.parse(path.read_text()).body
         assert isinstance(docstring, ast.Expr)

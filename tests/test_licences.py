@@ -1,4 +1,4 @@
-"""The code may be used, and so may the samples; what says so lies where it is looked for, and reruns nothing."""
+"""The code and the samples have licenses, in files where people look for them."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rooms of the package: what each may import, that each module has a test, and whom a change of one concerns."""
+"""The rooms (subpackages): what each may import, that each module has a test, and which stages a change affects."""
 
 import ast
 import json
@@ -8,7 +8,7 @@ import pytest
 from imports import PACKAGE, find_imports, find_room
 from workspaces import ROOT, Workspace
 
-# The order of the rooms, and what each imports of those before it; a room that imports more belongs elsewhere.
+# The order of the rooms, and which earlier ones each imports; a room that imports more belongs elsewhere.
 ROOMS = {
     "base": set(),
     "params": {"base"},
@@ -30,7 +30,7 @@ ROOMS = {
     },
     "tools": {"base", "cli"},
 }
-# Whom a change of a room concerns, which `dvc status` tells: nobody else runs again.
+# The stages that a change of a room affects, according to `dvc status`: no others run again.
 TEXT = ["preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
 CONCERNED = {
     "base/files.py": ["download", *TEXT],

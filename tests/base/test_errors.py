@@ -1,4 +1,4 @@
-"""How a stage or a command ends when it does not end well, and that no message tells a password."""
+"""How a stage or a command reports errors, and that no message shows a password."""
 
 import os
 import subprocess

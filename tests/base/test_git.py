@@ -1,4 +1,4 @@
-"""Git is asked, and may have nothing to say."""
+"""Queries to Git, including those that it cannot answer."""
 
 import subprocess
 from pathlib import Path

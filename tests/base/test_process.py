@@ -1,4 +1,4 @@
-"""What a process spares itself."""
+"""How a process saves time when it ends."""
 
 import subprocess
 import sys

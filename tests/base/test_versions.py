@@ -1,4 +1,4 @@
-"""The installed versions are those that the outputs depend on; every package stands in one of the files that pin it."""
+"""The installed versions are those that the outputs depend on, and each package is pinned in one requirements file."""
 
 import platform
 import shutil
@@ -69,7 +69,7 @@ def test_every_package_that_stages_compute_with_is_pinned_for_them() -> None:
     reason="the files were written by Python 3.11 on Linux",
 )
 def test_the_files_pin_all_that_is_needed_and_each_package_once(tmp_path: Path) -> None:
-    """So `make lock` leaves them as they are, where what they say is installed."""
+    """So `make lock` leaves the files unchanged if the pinned versions are installed."""
     names = ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt")
     (tmp_path / "src").mkdir()
     for name in (*names, "pyproject.toml"):

@@ -1,4 +1,4 @@
-"""DVC's cache, read again."""
+"""`unroll check`: damaged files in DVC's cache."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ from unroll.cli.check import find_damage, list_copies, list_entries
 
 
 def add(cache: Path, content: bytes, kept: bytes, suffix: str = "") -> Path:
-    """Keep a content under the name of another one."""
+    """Store content under the name of other content."""
     md5 = hashlib.md5(content).hexdigest()
     path = cache / md5[:2] / f"{md5[2:]}{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What `unroll compare` prints of results and baselines."""
+"""What `unroll compare` prints for results and baselines."""
 
 import csv
 import io

@@ -145,7 +145,7 @@ def write_bomb(path: Path, block: bytes) -> None:
         file.write(b"title,label\n")
         for _ in range(BOMB // len(block) + 1):
             file.write(block)
-    path.write_bytes(path.read_bytes()[:-8])  # whoever unpacks all of it finds that its checksum is missing
+    path.write_bytes(path.read_bytes()[:-8])  # unpacking all of it would show that its checksum is missing
 
 
 @pytest.mark.parametrize("block", [(b"x" * 2**16 + b",y\n") * 16, (b'"' + b"x" * 2**16 + b"\n") * 16])

@@ -25,14 +25,14 @@ from unroll.data.download import check_content, fetch, fetch_cached, refuse_html
 
 CONTENT = b"title,label\n" + b"Shares fall,Business\n" * 20_000
 LOGIN = "Basic " + b64encode(b"reader:sesame").decode()
-# Whoever uses the proxies of this machine does not reach a server on it.
+# A server on this machine cannot be reached through its proxies.
 pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves /file; /private to who says user and password; /flaky fails twice first; /breaks sends half.
+    """Serves /file; /private with user and password; /flaky fails twice first; /breaks sends half.
 
-    /redirect?ADDRESS leads there; /endless says nothing of its size and goes on until nobody listens.
+    /redirect?ADDRESS leads there; /endless announces no size and goes on until the client closes.
     """
 
     def do_GET(self) -> None:

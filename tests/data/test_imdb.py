@@ -171,7 +171,7 @@ def test_files_that_are_not_there_or_no_whole_gzip(tmp_path: Path) -> None:
 def test_a_bomb_is_not_unpacked(tmp_path: Path, tar: bytes) -> None:
     path = tmp_path / "a.tar.gz"
     bomb = gzip.compress(tar)
-    path.write_bytes(bomb[: len(bomb) // 2])  # whoever unpacks all of it finds that its end is missing
+    path.write_bytes(bomb[: len(bomb) // 2])  # unpacking all of it would show that its end is missing
     expect_line(path, "has more than 1,000,000 bytes, unpacked: expected at most that", limit_bytes=1_000_000)
 
 

@@ -42,7 +42,7 @@ def expect_one_line(error: InputError) -> None:
     assert "\n" not in str(error) and str(error)
 
 
-# What tables are made of, so that most of the bytes are nearly one.
+# The building blocks of tables, so that most of the bytes are nearly a table.
 TOKENS = st.sampled_from(
     [b",", b"\t", b'"', b'""', b"\n", b"\r\n", b"\r", b"\0", b"\xef\xbb\xbf", b"\xff", b"\xed\xa0\x80", b"\xc3"]
 ) | st.sampled_from([b"text,label\n", b" ", b"\x1a", b"#", b"'", b"\\", b"NaN", b"1", b"\x1b[2J", "é".encode()])
@@ -91,7 +91,7 @@ TEXTS = st.lists(PIECES | st.text(st.characters(), max_size=5), max_size=12).map
 def test_any_text_becomes_words_and_marks_and_nothing_else(text: str, cleaning: Cleaning) -> None:
     cleaned = clean_text(text, cleaning)
     assert cleaned.split(" ") == (cleaned.split() or [""])
-    cleaned.encode()  # has no half of a pair
+    cleaned.encode()  # has no lone surrogate
     if cleaning.lowercase:
         assert cleaned == cleaned.lower()
     if cleaning.punctuation == "drop":
@@ -101,7 +101,7 @@ def test_any_text_becomes_words_and_marks_and_nothing_else(text: str, cleaning: 
 @many
 @given(st.lists(TEXTS, max_size=4), CLEANINGS)
 def test_a_column_is_cleaned_as_its_texts_are(texts: list[str], cleaning: Cleaning) -> None:
-    texts = [text.encode(errors="replace").decode() for text in texts]  # a column holds no halves of pairs
+    texts = [text.encode(errors="replace").decode() for text in texts]  # a column holds no lone surrogates
     expected = [clean_text(text, cleaning) for text in texts]
     assert clean_texts(pa.array(texts, pa.string()), cleaning).to_pylist() == expected
 

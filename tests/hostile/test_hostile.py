@@ -1,4 +1,4 @@
-"""Every bad input of inputs.yaml ends in exactly the line that stands there, and in no traceback."""
+"""Every bad input of inputs.yaml ends in exactly the line given there, without a traceback."""
 
 import json
 import shlex
@@ -33,7 +33,7 @@ INPUTS = [
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves a web page, whatever it is asked for; but /missing.csv is not there, and /elsewhere.csv is a file."""
+    """Serves a web page for every request, except that /missing.csv does not exist and /elsewhere.csv is a file."""
 
     def do_GET(self) -> None:
         if self.path == "/missing.csv":
@@ -160,7 +160,7 @@ def test_a_bad_input(
 
 
 def fill(value: Any, places: dict[str, str]) -> Any:
-    """Put in what is known only now, wherever it stands."""
+    """Replace placeholders with values that are known only at run time."""
     if isinstance(value, dict):
         return {key: fill(item, places) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Classes of a user's own data may be named in any way that a terminal bears; those of models/ in any at all."""
+"""Classes in a user's own data may have any name that is safe for a terminal; those in models/ any name at all."""
 
 import csv
 import json

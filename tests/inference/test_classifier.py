@@ -187,7 +187,7 @@ def test_a_tokenizer_that_training_does_not_write(models: Path, change: Callable
 
 
 def test_the_tokenizer_of_another_run_is_refused(models: Path) -> None:
-    """One of as many tokens, which nothing else tells from the right one."""
+    """It has as many tokens, so nothing else distinguishes it from the right one."""
 
     def swap(tokenizer: dict) -> None:
         vocabulary = tokenizer["model"]["vocab"]

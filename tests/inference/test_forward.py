@@ -75,7 +75,7 @@ def test_a_text_does_not_depend_on_its_company(texts: list[list[int]], data: st.
 
 
 def test_a_text_that_is_computed_twice_is_the_same() -> None:
-    """A step writes over arrays: over none that are the network's."""
+    """A step overwrites arrays, but none that belong to the network."""
     for cell in CELLS:
         _, network = make_models(cell=cell)
         first = [predict_one(network, [5, 6, 7]), predict_all(network, make_tokens([[5, 6, 7]] * 30))]
@@ -126,7 +126,7 @@ def test_one_thread_computes_and_the_others_are_given_back() -> None:
     threads = []
 
     class Watched(Tokens):
-        """Texts that tell how many threads NumPy may use when their lengths are asked for."""
+        """Texts that record how many threads NumPy may use when their lengths are read."""
 
         @property
         def lengths(self) -> np.ndarray:

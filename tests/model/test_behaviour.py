@@ -1,6 +1,6 @@
-"""How the model trained on the sample behaves on headlines that stand in none of its splits.
+"""How the model trained on the sample behaves on headlines that are in none of its splits.
 
-After the kinds of Ribeiro et al. 2020 (CheckList, ACL): minimum functionality, invariance, direction.
+The kinds of tests are those of Ribeiro et al. 2020 (CheckList, ACL): minimum functionality, invariance, direction.
 """
 
 import numpy as np

@@ -42,17 +42,17 @@ TRAIN_ROWS = [
     for number in range(12)
 ]
 HELD_ROWS = [("unseen goal", "a", "unseen market"), ("unseen profit", "b", "unseen team")]
-# Words that training has and any others; no text that training has, which preprocess would rightly drop there.
+# Words from training and any others, but no training text, which preprocess would rightly drop there.
 WORDS = st.sampled_from(KNOWN) | st.text(min_size=1, max_size=6)
 TEXTS = st.lists(WORDS, min_size=1, max_size=12).map(lambda words: " ".join(["unseen", *words]))
 TABLES = st.lists(st.tuples(TEXTS, st.sampled_from("ab"), TEXTS), max_size=40).map(lambda rows: HELD_ROWS + rows)
-# Each is a whole run: few of them, and none to make a failure smaller, which would take minutes.
+# Each example is a whole run, so there are few; failures are not shrunk, which would take minutes.
 few = settings(max_examples=5, phases=[Phase.generate])
 
 
 @pytest.fixture
 def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Return what makes this process's folder one where the stages have run, for so many epochs."""
+    """Return a function that runs the stages in a new current folder, for so many epochs."""
     monkeypatch.chdir(tmp_path)
 
     def run_all(epochs: int) -> None:

@@ -1,4 +1,4 @@
-"""The embedded data set: large enough, balanced, and written rather than generated."""
+"""The bundled data set: large enough, balanced, and written rather than generated."""
 
 import csv
 import re
@@ -46,7 +46,7 @@ def test_no_two_headlines_share_more_than_half_of_their_word_3_grams(headlines: 
 
 
 def test_no_headline_stands_twice_in_other_words_order(headlines: list[tuple[str, str]]) -> None:
-    """Slot filling leaves headlines of the same words but one; here no two of five words or more do."""
+    """Slot filling leaves headlines that differ in one word; here no two of five words or more do."""
     seen: dict[tuple[str, ...], str] = {}
     for title, _ in headlines:
         words = split_words(title)

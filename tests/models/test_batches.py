@@ -15,7 +15,7 @@ LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=120)
 
 
 def make_tokens(lengths: list[int]) -> Tokens:
-    """Texts whose ids tell their row: row i holds 100·i + 2, 100·i + 3, …"""
+    """Texts whose ids show their row: row i holds 100·i + 2, 100·i + 3, …"""
     return Tokens.from_lists(
         [[100 * row + 2 + n for n in range(length)] for row, length in enumerate(lengths)], lengths
     )

@@ -1,4 +1,4 @@
-"""The cells by hand compute what PyTorch's layers do: states, last states and gradients."""
+"""The hand-written cells compute what PyTorch's layers do: states, last states and gradients."""
 
 import itertools
 
@@ -51,7 +51,7 @@ def test_dropout_stands_between_the_layers_in_training_only(cell: str) -> None:
     torch.testing.assert_close(whole, module.eval()(features)[0], rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.filterwarnings("error")  # PyTorch's, of dropout where there is but one layer
+@pytest.mark.filterwarnings("error")  # PyTorch warns about dropout with a single layer
 @pytest.mark.parametrize("unrolled", [False, True])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_encoder_drops_between_layers_alone(layers: int, unrolled: bool) -> None:

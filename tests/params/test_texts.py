@@ -1,4 +1,4 @@
-"""params.yaml: what is accepted, and the one line for what is not."""
+"""params.yaml: what is accepted, and the one-line error for what is not."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -86,7 +86,7 @@ def test_a_mistake_is_told_in_one_line(tmp_path: Path, old: str, new: str, messa
 def test_a_password_is_refused_wherever_an_address_can_stand(name: str, scheme: str, user: str, password: str) -> None:
     section, _, key = name.partition(".")
     encoded = f"{scheme}://SEC{quote(user, safe='')}RET:SEC{quote(password, safe='')}RET@host/a.csv"
-    # Not encoded, it may be an address of something else; in a list, it is told as what was found.
+    # Not encoded, it may be an address of something else; in a list, it is reported as what was found.
     for value in (encoded, f"{scheme}://SEC{user}RET:SEC{password}RET@host/a.csv", [encoded]):
         values = VALUES | {section: VALUES[section] | {key: value}}
         try:

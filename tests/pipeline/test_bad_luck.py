@@ -1,4 +1,4 @@
-"""Full disks, folders that take nothing, damaged caches, locked databases, wrong clocks, files edited by hand."""
+"""Full disks, read-only folders, damaged caches, locked databases, wrong clocks, files edited by hand."""
 
 import os
 import resource
@@ -14,7 +14,7 @@ import pytest
 from workspaces import Workspace, make_environment
 
 pytestmark = pytest.mark.slow
-# An output of each stage, and a number of bytes that is too few for it.
+# An output of each stage, and a number of bytes too small for it.
 TOO_LARGE = {
     "download": "data/raw/all.csv",
     "preprocess": "data/clean/rows.parquet",
@@ -26,7 +26,7 @@ TOO_LARGE = {
     "evaluate": "metrics/plots/predictions.csv",
 }
 LIMIT = 3000
-THE_SAME_WAY = ("download", "split", "baseline")  # write with what other stages write with
+THE_SAME_WAY = ("download", "split", "baseline")  # write with the same functions as other stages
 
 
 def run_stage(workspace: Workspace, stage: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +34,7 @@ def run_stage(workspace: Workspace, stage: str, **environment: str) -> subproces
 
 
 def run_mounted(workspace: Workspace, mount: str, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that sees a mount which nobody else sees, and which is gone when the command ends."""
+    """Run a command with a mount that only it sees, and that is gone when the command ends."""
     if subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine allows no mounts of one's own")
     script = f'{mount} && exec "$@"'
@@ -117,14 +117,14 @@ def test_a_full_disk_under_predictions_and_under_dvcs_cache(quick_workspace: Wor
     result = run_mounted(quick_workspace, mount, "dvc", "repro", "tokenize")
     assert result.returncode != 0
     assert "No space left on device" in result.stdout and "Traceback" not in result.stdout
-    # With room again, nothing of that try is taken for a whole file.
+    # With space again, nothing from that attempt is taken for a complete file.
     quick_workspace.run("dvc", "repro", "tokenize")
     assert quick_workspace.stages_run("dvc", "repro", "tokenize") == []
     assert "none damaged" in quick_workspace.run("unroll", "check").stdout
 
 
 def test_damaged_weights_are_refused_and_mended(quick_workspace: Workspace) -> None:
-    """DVC checks them out without a word, and would put them in the place of those that a training has just made."""
+    """DVC checks them out silently, and would replace those that a training has just made with them."""
     weights = quick_workspace.path / "models/model.safetensors"
     whole = weights.read_bytes()
     entry = damage_cache(quick_workspace, "models/model.safetensors")
@@ -164,7 +164,7 @@ def test_a_locked_database_is_told(quick_workspace: Workspace) -> None:
 
 
 def test_wrong_times_of_files_change_nothing(quick_workspace: Workspace) -> None:
-    """A clock that jumped back leaves files of the future, and others older than what they were made from."""
+    """A clock that jumped back leaves files dated in the future, and outputs older than their inputs."""
     for number, name in enumerate(sorted(read_files(quick_workspace))):
         seconds = (0, 4_000_000_000)[number % 2]  # 1970 and 2096
         os.utime(quick_workspace.path / name, (seconds, seconds))

@@ -43,7 +43,7 @@ def read_scores(workspace: Workspace) -> dict[str, float]:
 
 @pytest.mark.exhaustive
 def test_experiments_at_once_finish_and_none_is_lost(quick_workspace: Workspace, tmp_path: Path) -> None:
-    """They meet in DVC's lock, and in a tracking database that does not exist before."""
+    """They compete for DVC's lock, and for a tracking database that does not exist yet."""
     quick_workspace.forget_runs()
     quick_workspace.change("enabled: false", "enabled: true")
     quick_workspace.change("hidden_size: 64", "hidden_size: 8")

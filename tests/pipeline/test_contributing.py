@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md: each is followed in a copy of the repository, and leads where it says."""
+"""The recipes of CONTRIBUTING.md: each is followed in a copy of the repository, and has the promised result."""
 
 import json
 import re

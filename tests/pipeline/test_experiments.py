@@ -40,7 +40,7 @@ def test_an_experiment_in_a_fresh_clone_is_a_run(pristine: Workspace, tmp_path: 
 
 
 def test_an_experiment_in_a_temporary_directory_leaves_its_run_in_the_repository(workspace: Workspace) -> None:
-    """And finds there a file that a relative path names, which counts from the repository."""
+    """It also finds a file by its relative path, which starts at the repository's root."""
     workspace.forget_runs()
     rows = [f"good thing number {n},pos\nbad thing number {n},neg\n" for n in range(20)]
     (workspace.path / "mine.csv").write_text("text,label\n" + "".join(rows))  # unknown to Git, so not copied along
@@ -58,7 +58,7 @@ def test_an_experiment_in_a_temporary_directory_leaves_its_run_in_the_repository
 
 
 def test_a_queued_experiment_runs_the_code_it_was_queued_with(workspace: Workspace) -> None:
-    """Not that of an installed package, nor what stands in the main checkout by the time it runs."""
+    """Not that of an installed package, nor what is in the main checkout by the time it runs."""
     train = "src/unroll/training/report.py"
     workspace.change('"parameters": parameters,', '"parameters": parameters, "marker": 7,', file=train)
     workspace.run("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "model.layers=2", *ONE_EPOCH)

@@ -30,7 +30,7 @@ def list_runs(workspace: Workspace) -> dict[str, Run]:
 
 
 def find_baseline(workspace: Workspace) -> Run:
-    """Return the one run of the baseline that all experiments stand beside."""
+    """Return the one baseline run that all experiments share."""
     (run,) = make_client(workspace).search_runs(["1"], "tags.model = 'linear'")
     return run
 
@@ -153,7 +153,7 @@ def test_unroll_compare_names_what_it_cannot_find(grid: Workspace) -> None:
 
 
 def test_unroll_compare_tells_of_a_store_that_fails_in_one_line(grid: Workspace, tmp_path: Path) -> None:
-    """One that answers at first: its runs cannot be read."""
+    """The store answers at first, but its runs cannot be read."""
     shutil.copy2(grid.path / "mlflow.db", tmp_path / "broken.db")
     with closing(sqlite3.connect(tmp_path / "broken.db")) as database:
         database.execute("ALTER TABLE latest_metrics RENAME COLUMN value TO other")
@@ -165,7 +165,7 @@ def test_unroll_compare_tells_of_a_store_that_fails_in_one_line(grid: Workspace,
 
 
 def test_unroll_compare_counts_what_it_leaves_out(grid: Workspace) -> None:
-    """Git has the seconds of no training: those of the branch main went with its database."""
+    """Git stores no training's seconds: those of the branch main were lost with its database."""
     output = grid.run("unroll", "compare", "--from", "dvc", "--metric", "seconds", "--by", "train.epochs").stdout
     assert "note: 1 of 7 results are left out, as they lack a metric of seconds\n" in output
 

@@ -35,7 +35,7 @@ def write_rows(path: Path) -> None:
 
 
 def run_stage(workspace: Workspace, stage: str) -> tuple[int, float, int]:
-    """Run a stage; return its exit code, the processor seconds that it took and the most bytes that it had."""
+    """Run a stage; return its exit code, the CPU seconds that it took and its peak memory in bytes."""
     command = (sys.executable, "-m", f"unroll.stages.{stage}")
     process = subprocess.Popen(command, cwd=workspace.path, env=make_environment() | {"PYTHONPATH": "src"})
     _, status, usage = os.wait4(process.pid, 0)
@@ -54,4 +54,4 @@ def test_many_classes_pass_every_stage_in_bounded_memory_and_time(pristine: Work
         print(f"{stage}: {seconds:.0f} s of the processor, {size / 1e9:.2f} GB")
         assert code == 0, stage
         assert size < 2e9, stage
-        assert seconds < 180, stage  # train takes 110 beside busy neighbours, all others a minute at most
+        assert seconds < 180, stage  # train takes 110 on a busy machine, all others a minute at most

@@ -15,7 +15,7 @@ NAMES = ("hello", "imdb", "mnist", "sin2cos", "sine")
 
 
 def enter(workspace: Workspace, name: str) -> Workspace:
-    """Return the workspace as somebody has it who works in a pipeline's folder."""
+    """Return the workspace as seen from a pipeline's folder."""
     return Workspace(workspace.path / "pipelines" / name)
 
 

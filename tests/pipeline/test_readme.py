@@ -1,4 +1,4 @@
-"""The commands of the README, and of the page on experiments after it, exist and run in their order."""
+"""The commands of the README, and of the page on experiments after it, exist and run in this order."""
 
 import os
 import re

@@ -19,7 +19,7 @@ def read_json(workspace: Workspace, name: str):
 
 
 def find_concerned(workspace: Workspace) -> list[str]:
-    """Return the stages of which `dvc status` says that they would run."""
+    """Return the stages that would run, according to `dvc status`."""
     status = json.loads(workspace.run("dvc", "status", "--json").stdout)
     return [stage.partition(":")[2] or stage for stage in status]
 
@@ -45,7 +45,7 @@ def test_a_fresh_clone_gets_models_and_metrics(reproduced: Workspace) -> None:
 
 @pytest.mark.parametrize("folder", [".", *(f"pipelines/{name}" for name in PIPELINES)])
 def test_the_lock_file_in_git_is_that_of_the_code_and_parameters_in_git(pristine: Workspace, folder: str) -> None:
-    """Whoever changes either runs `dvc repro` and commits dvc.lock: the dependencies' hashes say if that was done."""
+    """A change to either needs `dvc repro` and a new dvc.lock: the dependencies' hashes show whether that was done."""
     status = json.loads(Workspace(pristine.path / folder).run("dvc", "status", "--json").stdout)
     changed = [
         f"{stage}: {path} is {how}"

@@ -18,7 +18,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 class Remote:
     """Where a team keeps its data.
 
-    options: what each of them sets beside the address, for themselves; environment: with what the commands run.
+    options: what each member sets locally besides the address; environment: variables that the commands run with.
     """
 
     url: str

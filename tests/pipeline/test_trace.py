@@ -1,4 +1,4 @@
-"""Every stage is run with nothing but what dvc.yaml says that it needs, and must come to the same bytes.
+"""Every stage is run with only what dvc.yaml declares, and must give the same bytes.
 
 That finds whatever it reads, in whatever way, and modules wherever they are imported. A second run, with everything
 there, notes what is opened and which parameters are read.
@@ -25,7 +25,7 @@ from workspaces import ROOT, Workspace, set_params
 pytestmark = pytest.mark.slow
 TEXTS = {"pretrain": {"epochs": 1, "least_words": 0}, "train": {"epochs": 1}}
 SEQUENCES = {"train": {"epochs": 1}}
-# Each pipeline, made short; and again with what lets stages go the other ways that they have, as far as the named one.
+# Each pipeline, shortened; and again with parameters that make stages take other paths, as far as the named stage.
 CASES = {
     "headlines": (".", TEXTS, "evaluate"),
     "imdb": ("pipelines/imdb", TEXTS, "evaluate"),
@@ -57,7 +57,7 @@ CASES = {
     ),
 }
 LONG = ("imdb", "a table", "AG News", "reviews", "stateless")
-TRACKED = ("baseline", "evaluate")  # what these tell MLflow, they read again
+TRACKED = ("baseline", "evaluate")  # these read again what they log to MLflow
 # What logs, and the module that serves a model that MLflow registers: no dependencies of the stages.
 LOGGING = sorted(
     str(path.relative_to(ROOT))
@@ -67,7 +67,7 @@ LOGGING = sorted(
 
 
 def write_files(folder: Path) -> None:
-    """Write what the parameters of a pipeline may name, which is nobody's dependency."""
+    """Write the files that a pipeline's parameters may name, which are no stage's dependencies."""
     folder.mkdir()
     lines = (ROOT / "data" / "sample" / "headlines.csv").read_text().splitlines(keepends=True)
     (folder / "train.csv").write_text("".join(lines[:300]))
@@ -220,7 +220,7 @@ def test_what_is_missing_in_dvc_yaml_is_found(
         ("read_text_params().data.model_dump()", "split reads data: not among its params"),
         ("open('metrics/data.json').close()", "split fails with nothing but its deps: "),
         ("Path('metrics/data.json').exists() and open('metrics/data.json')", "split opens metrics/data.json: not"),
-        # No file is opened, nothing fails: only the rows are others.
+        # No file is opened, nothing fails: only the rows differ.
         (
             "params = params.model_copy(update={'seed': int(Path('models').exists())})",
             "split writes another data/splits",

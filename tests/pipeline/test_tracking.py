@@ -104,7 +104,7 @@ def test_the_baseline_has_a_run_of_its_own(reproduced: Workspace) -> None:
     assert {name for name in run.data.tags if name.startswith("dvc.md5.")} == {
         f"dvc.md5.data/{name}" for name in ("raw", "clean", "splits")
     }
-    # The parameters of what it stands on and of itself, as dvc.yaml has them, and what validation chose.
+    # The parameters of its stage and of those before it, as dvc.yaml has them, and what validation chose.
     stages = YAML(typ="safe").load(reproduced.path / "dvc.yaml")["stages"]
     wanted = [name for stage in ("download", "preprocess", "split", "baseline") for name in stages[stage]["params"]]
     linear = json.loads((reproduced.path / "metrics/baseline.json").read_text())
@@ -294,7 +294,7 @@ runpy.run_module("unroll.stages.train", run_name="__main__")
 
 
 def test_a_run_reaches_for_no_network(quick_workspace: Workspace) -> None:
-    """MLflow would tell its makers about it, but in what it takes for a test."""
+    """MLflow would report to its makers, except in what it takes for a test."""
     set_params(quick_workspace, "tracking", enabled=True)
     unset = [part for name in ("CI", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER") for part in ("-u", name)]
     output = quick_workspace.run("env", *unset, "python", "-c", WATCHED, PYTHONPATH="src").stdout
@@ -302,7 +302,7 @@ def test_a_run_reaches_for_no_network(quick_workspace: Workspace) -> None:
 
 
 def test_parallel_first_runs_do_not_race_for_the_store(quick_workspace: Workspace) -> None:
-    """Six processes meet a store that does not exist yet."""
+    """Six processes start at once with a store that does not exist yet."""
     quick_workspace.forget_runs()
     script = "from unroll.tracking.store import connect; print('experiment', connect('headlines').experiment_id)"
     start, wait = f'python -c "{script}" & pids="$pids $!"', "wait $pid || exit 1"
@@ -454,7 +454,7 @@ def test_an_experiment_that_changes_no_output_has_its_run_all_the_same(workspace
 
 
 def test_whatever_fails_in_tracking_does_not_end_a_training(quick_workspace: Workspace) -> None:
-    """What is logged at the end, too, as the training was worth hours perhaps; the next evaluation tells the reason."""
+    """Even at the end, since the training may have taken hours; the next evaluation reports the reason."""
     set_params(quick_workspace, "tracking", enabled=True)
     registering = "        choose_champion(client, name, standing.val_rows)\n"
     quick_workspace.change(registering, "        raise ValueError('a bug')\n", "src/unroll/tracking/registry.py")

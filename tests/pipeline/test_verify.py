@@ -39,7 +39,7 @@ def test_the_default_pipeline_comes_to_the_same_bytes_under_other_circumstances(
 ) -> None:
     other = pristine.copy_to(tmp_path / "another name")
     assert not (other.path / ".dvc" / "cache").exists()
-    set_params(other, "tracking", enabled=False)  # which is no circumstance of a result
+    set_params(other, "tracking", enabled=False)  # which affects no result
     reproduce(other.path, CIRCUMSTANCES["another-name"])
     assert (other.path / "dvc.lock").read_bytes() == (reproduced.path / "dvc.lock").read_bytes()
 

@@ -109,7 +109,7 @@ def test_any_other_bytes_are_an_array_or_an_error_in_one_line(
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "bomb.gz"
     bomb = gzip.compress(HEADER + bytes(2**26))
-    path.write_bytes(bomb[: len(bomb) // 2])  # whoever unpacks all of it finds that its end is missing
+    path.write_bytes(bomb[: len(bomb) // 2])  # unpacking all of it would show that its end is missing
     with pytest.raises(InputError, match="has more than 12 bytes after the header"):
         read_idx(path)
     with pytest.raises(InputError, match="has more than 100,000 bytes, unpacked"):

@@ -1,4 +1,4 @@
-"""Which rows are kept, and the account of those that are not."""
+"""Which rows are kept, and the counts of those that are not."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Splits: stratified, seeded, and whole."""
+"""Splits: stratified, seeded, and complete."""
 
 import numpy as np
 import pytest

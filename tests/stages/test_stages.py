@@ -113,7 +113,7 @@ def test_the_data_of_plots(folder: Path) -> None:
     expected = read_json("metrics/per_class.json")["classes"]
     assert classes.to_dict("index") == {name: pytest.approx(values, abs=1e-6) for name, values in expected.items()}
     assert pd.read_csv("metrics/plots/reliability.csv")["count"].sum() == len(labels)
-    for name in ("per_class", "reliability"):  # no digits that say nothing
+    for name in ("per_class", "reliability"):  # no meaningless digits
         assert not re.search(r"\.\d{7}", Path(f"metrics/plots/{name}.csv").read_text())
 
 

@@ -1,4 +1,4 @@
-"""What is told of texts that are cut and of tokens that are unknown."""
+"""What is reported about texts that are cut and tokens that are unknown."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`make audit`: what of the tools' reports is a finding, and what is said where nothing could be looked up."""
+"""`make audit`: what counts as a finding in the tools' reports, and what is said if nothing could be looked up."""
 
 import json
 import os
@@ -18,7 +18,7 @@ FLAWED = {"name": "jinja2", "version": "2.0", "vulns": [{"id": "PYSEC-1", "fix_v
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, stdout: str, stderr: str = "") -> None:
-    """Let pip-audit say this."""
+    """Make pip-audit print this."""
     result = subprocess.CompletedProcess([], 1, stdout, stderr)
     monkeypatch.setattr(audit, "_run", lambda module, *arguments: result)
 
@@ -88,7 +88,7 @@ def test_licences(name: str, licence: str, is_clear: bool) -> None:
 
 
 def let_pip_lack(monkeypatch: pytest.MonkeyPatch, python: str, *names: str, otherwise: str = "") -> None:
-    """Let the index have no wheel of these for this Python on ARM; pip tells of the first that it does not find."""
+    """Make the index lack wheels of these for this Python on ARM; pip names the first that it does not find."""
 
     def ask(*arguments: str) -> str:
         if not {python, "manylinux_2_28_aarch64"} <= set(arguments):

@@ -1,4 +1,4 @@
-"""What MLflow calls the metrics, and with how many digits it is told them."""
+"""The names of the metrics in MLflow, and the number of digits that are logged."""
 
 import pytest
 

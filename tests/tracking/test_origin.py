@@ -1,4 +1,4 @@
-"""What the tags of a run say of the code, the data and the experiment that it is of; with real Git."""
+"""What the tags of a run say about its code, data and experiment; with real Git."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which of the runs that made a model an evaluation belongs to."""
+"""Finding the run that an evaluation belongs to, among those that made the model."""
 
 from mlflow.entities import Param, Run, RunData, RunInfo, RunTag
 

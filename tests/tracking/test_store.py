@@ -1,4 +1,4 @@
-"""How the process of a run is known again."""
+"""How the process of a run is recognized."""
 
 import os
 
@@ -11,7 +11,7 @@ from unroll.tracking.store import _is_alive, describe_process
 def test_a_process_is_known_again_after_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
     _, process = describe_process().split(" ", 1)
     assert _is_alive(process)
-    # What psutil tells of both is counted from 1970, and moves with the clock.
+    # What psutil reports for both is counted from 1970, and moves with the clock.
     started, booted = psutil.Process().create_time(), psutil.boot_time()
     monkeypatch.setattr(psutil.Process, "create_time", lambda self: started - 86_400)
     monkeypatch.setattr(psutil, "boot_time", lambda: booted - 86_400)

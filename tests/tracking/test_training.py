@@ -1,4 +1,4 @@
-"""The MLflow run of a training, whatever becomes of either. The store is real SQLite, the training a short one."""
+"""The MLflow run of a training, whatever happens to either. The store is real SQLite, the training a short one."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -125,7 +125,7 @@ def test_epochs_wait_to_be_sent_together(
 def test_a_store_that_is_lost_does_not_stop_it(
     client: MlflowClient, is_back: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """MLflow takes nothing for a run that somebody has deleted."""
+    """MLflow accepts nothing for a run that somebody has deleted."""
     monkeypatch.setattr(tracking, "SECONDS_BETWEEN_BATCHES", 0)
     params, splits = start()
     with start_training_run(params, splits) as training:
@@ -186,7 +186,7 @@ def test_a_run_whose_process_is_gone_is_marked_the_next_time(client: MlflowClien
 
 def test_all_runs_are_listed_page_by_page(client: MlflowClient) -> None:
     class SmallPages:
-        """The same store, which gives two runs at a time."""
+        """The same store, with two runs per page."""
 
         def search_runs(self, experiments: list[str], page_token: str | None = None):
             return client.search_runs(experiments, max_results=2, page_token=page_token)

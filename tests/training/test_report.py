@@ -1,4 +1,4 @@
-"""A training that went wrong is told of, and one that went well is not."""
+"""A training that went wrong is reported, and one that went well is not."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""An interrupted training goes on as if nothing had happened, and only with what is its own."""
+"""An interrupted training goes on as if nothing had happened, and only from its own checkpoint."""
 
 import os
 import sys
@@ -93,7 +93,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(recipe: dict[str, Any],
         assert len(list((tmp_path / "disturbed").glob("*"))) == min(number, 1)
     resumed, seen = train(tmp_path / "disturbed", recipe)
     check_same(resumed, undisturbed)
-    assert seen == resumed.history  # all of it is told again, to a new run
+    assert seen == resumed.history  # all of it is logged again, to a new run
 
 
 def test_it_is_gone_on_with_and_not_begun_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Word vectors from files: the formats, what is computed of them, and one clear line for each wrong file."""
+"""Word vectors from files: the formats, what is computed from them, and one clear line for each wrong file."""
 
 import gzip
 import io
