@@ -1,1 +1,1 @@
-"""The program `unroll`. It imports any room but stages and tools."""
+"""The command `unroll`. It imports any subpackage except stages and tools."""

@@ -1,4 +1,4 @@
-"""unroll check: what is damaged in DVC's cache, found and removed."""
+"""unroll check: find and remove damaged files in DVC's cache."""
 
 import re
 import subprocess

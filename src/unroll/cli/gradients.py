@@ -41,7 +41,7 @@ def check_cells(names: Iterable[str]) -> None:
 
 
 def measure_reach(tokens: Tokens, config: ModelConfig, cell: str, gain: float, forget_bias: float, seed: int) -> Reach:
-    """Return the gradients of an untrained network that reads texts in one direction and answers after the last word.
+    """Return the gradients of an untrained network that reads texts in one direction and predicts after the last word.
 
     tokens: texts of one length. Recurrent weights that are multiplied by more than one let gradients explode instead of
     vanish (Pascanu et al. 2013, arXiv:1211.5063). A forget gate's bias keeps an LSTM's gradients from vanishing before

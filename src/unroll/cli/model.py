@@ -1,4 +1,4 @@
-"""The commands that ask a model: `unroll predict`, `neighbors` and `gradients`."""
+"""The commands that use a model: `unroll predict`, `neighbors` and `gradients`."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ def predict(
 
     The output has the input's columns and order, and after them `prediction` and a `probability_CLASS` for each class.
     """
-    from unroll.inference.classifier import load_classifier  # imported when needed: `unroll --help` should cost nothing
+    from unroll.inference.classifier import load_classifier  # imported when needed: `unroll --help` should be fast
 
     if texts and input:
         raise InputError("both a text and --input are given: expected one of them")

@@ -36,7 +36,7 @@ class Classifier:
     def predict(self, texts: list[str]) -> np.ndarray:
         """Return the classes' probabilities, `[texts, classes]` float32.
 
-        A text of which cleaning leaves nothing has no prediction: its row is NaN.
+        A text that cleaning leaves empty has no prediction: its row is NaN.
 
         Raises:
             InputError: the weights are infinite or NaN.

@@ -1,1 +1,1 @@
-"""What Git and MLflow know of results, side by side. It imports base, params, sequences and tracking."""
+"""Results from Git and from MLflow, side by side. It imports base, params, sequences and tracking."""

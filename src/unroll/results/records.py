@@ -1,4 +1,4 @@
-"""What Git knows of results: the commit of each branch and DVC experiment, with its parameters, metrics and hashes."""
+"""Results from Git: the commit of each branch and DVC experiment, with its parameters, metrics and hashes."""
 
 import json
 from dataclasses import dataclass

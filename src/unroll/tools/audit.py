@@ -12,7 +12,7 @@ from unroll.cli.console import Format, print_table
 from unroll.tools.lock import REQUIREMENTS
 from unroll.tools.wheels import audit_wheels
 
-# Common to pip-audit's messages that nobody answered.
+# Common to pip-audit's messages that no server answered.
 UNREACHABLE = re.compile(r"requests\.exceptions|ConnectionError|ServiceError|[Tt]imed out")
 # Licences that require the source of what is built on them, unless there is a choice; the Lesser GPL does not.
 STRICT = re.compile(r"(?<!L)GPL|(?<!Lesser )General Public License")
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def audit_packages() -> list[str]:
-    """Look up known vulnerabilities; if nobody answers, say so and go on."""
+    """Look up known vulnerabilities; if no server answers, say so and go on."""
     options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json"]
     files = [option for file in REQUIREMENTS for option in ("--requirement", str(file))]  # it ignores `-r` lines
     result = _run("pip_audit", *files, *options)
@@ -69,7 +69,7 @@ def list_vulnerabilities(packages: list[dict[str, Any]]) -> list[str]:
 
 
 def audit_code() -> list[str]:
-    """Let bandit read the package's code, as pyproject.toml says."""
+    """Run bandit on the package's code, as pyproject.toml says."""
     result = _run("bandit", "--quiet", "--recursive", "src", "--configfile", "pyproject.toml")
     print(result.stdout.strip() or "code: bandit finds nothing")
     return ["bandit has findings, listed above"] if result.returncode else []
@@ -88,7 +88,7 @@ def audit_licences() -> list[str]:
 
 
 def describe_licence(package: dict[str, str]) -> str:
-    """Return the licence that a package states, or the one that a person has found."""
+    """Return the licence that a package states, or the one that a person has looked up."""
     return REVIEWED.get(package["Name"].lower(), package["License"])
 
 

@@ -13,7 +13,7 @@ from unroll.base.versions import read_pins
 from unroll.tools.lock import REQUIREMENTS
 
 PYTHONS = ("3.11", "3.12", "3.13")
-NEXT_PYTHON = "3.14"  # missing wheels are printed, but are no finding
+NEXT_PYTHON = "3.14"  # missing wheels are printed, but are not a finding
 # Platforms by pip's tags; older tags are named, too, to find wheels for older systems.
 LINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
 PLATFORMS = {
