@@ -1,1 +1,1 @@
-"""What every room needs: errors, files, processes, devices. It imports no other room."""
+"""What every subpackage needs: errors, files, processes, devices. It imports no other subpackage."""

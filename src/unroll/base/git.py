@@ -1,4 +1,4 @@
-"""What Git knows: the one place that asks it."""
+"""Queries to Git: the one place that runs it."""
 
 import subprocess
 

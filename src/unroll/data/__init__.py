@@ -1,1 +1,1 @@
-"""From outside to rows: data sets, downloads, archives, tables. It imports base and params."""
+"""From outside sources to rows: data sets, downloads, archives, tables. It imports base and params."""

@@ -1,1 +1,1 @@
-"""From predictions to scores: metrics, calibration, intervals, linear baseline, pictures. It imports no other room."""
+"""From predictions to scores: metrics, calibration, intervals, baseline, plots. It imports no other subpackage."""

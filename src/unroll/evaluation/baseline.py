@@ -1,4 +1,4 @@
-"""The networks' rival: a linear classifier of words and parts of words, which trains in seconds."""
+"""The networks' baseline: a linear classifier of words and character n-grams, which trains in seconds."""
 
 from dataclasses import dataclass
 from operator import itemgetter
@@ -55,7 +55,7 @@ def fit_baseline(texts: list[str], labels: np.ndarray, val_texts: list[str], val
         distances = _decide(classifier, val_rows)
         return compute_macro_f1(val_labels, distances.argmax(axis=1), classes), c, classifier, distances
 
-    # One at a time, since many classes leave no room for all; of equals, the first is kept.
+    # One at a time, since many classes leave no memory for all; of equal ones, the first is kept.
     score, c, classifier, distances = max(map(fit, CANDIDATES[1::2] if is_large else CANDIDATES), key=itemgetter(0))
     return Baseline(features, classifier, c, fit_temperature(distances, val_labels), score)
 

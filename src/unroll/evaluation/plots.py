@@ -1,4 +1,4 @@
-"""Pictures of a training and of a classifier's results, for MLflow. DVC draws its own from metrics/plots/."""
+"""Plots of a training and of a classifier's results, for MLflow. DVC draws its own from metrics/plots/."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-# These keep a picture to about a second and some megabytes, however many classes there are.
+# These keep a plot to about a second and a few megabytes, however many classes there are.
 WRITTEN = 20  # the most classes for which a confusion matrix shows its numbers
 TICKS = 80  # the most names at its edges
 CURVES = 10  # classes in one picture of curves: as many as there are colours
@@ -15,7 +15,7 @@ CURVES = 10  # classes in one picture of curves: as many as there are colours
 def draw_confusions(counts: np.ndarray, class_names: list[str]) -> Figure:
     """Draw a confusion matrix: counts ([classes, classes], actual × predicted), coloured by the share of each row.
 
-    Beyond `WRITTEN` classes the picture grows no more: it has no numbers, and not every class's name.
+    Beyond `WRITTEN` classes the plot stops growing: it has no numbers, and not every class's name.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.5 + 0.8 * min(len(class_names), WRITTEN)

@@ -1,4 +1,4 @@
-"""The recurrent cells: PyTorch's layers, and the same mathematics written out step by step, to be read.
+"""The recurrent cells: PyTorch's layers, and the same mathematics written out step by step, for readers.
 
 The written steps are the reference that the layers are tested against, and what `model.unrolled` runs.
 """

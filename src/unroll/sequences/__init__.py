@@ -1,1 +1,1 @@
-"""What the pipelines of real-valued sequences have besides. It imports base, params, data and models."""
+"""What only the pipelines over real-valued sequences need. It imports base, params, data and models."""

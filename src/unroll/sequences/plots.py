@@ -1,4 +1,4 @@
-"""Pictures of the results of models of real-valued sequences."""
+"""Plots of the results of models of real-valued sequences."""
 
 from pathlib import Path
 

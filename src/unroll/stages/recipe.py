@@ -1,4 +1,4 @@
-"""The recipe that the stages train and train_sequences share: train, track, write what a training leaves.
+"""The recipe that the stages train and train_sequences share: train, track, write the outputs.
 
 It is not a stage itself. A stage puts what is special about texts or sequences into a `Job`.
 """
@@ -52,7 +52,7 @@ class Job:
 
 
 class Untracked:
-    """Takes the place of an MLflow run if tracking is off."""
+    """Stands in for an MLflow run if tracking is off."""
 
     def log_epoch(self, epoch: Epoch) -> None:
         pass

@@ -1,1 +1,1 @@
-"""Every call of MLflow. It imports what it reports on: base, params, models, training."""
+"""All calls to MLflow. It imports what it reports on: base, params, models, training."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What MLflow gets of an evaluation.
+    """What MLflow records about an evaluation.
 
     summary: a few words for the run's page; metrics: by their names in MLflow; files: under metrics/; figures and
     tables: by file name.

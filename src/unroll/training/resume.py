@@ -29,7 +29,7 @@ KEPT = 10  # files of trainings that were never resumed; older ones are removed
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where a training is saved; key: what no other training has (`identify_training`)."""
+    """Where a training is saved; key: identifies the training (`identify_training`)."""
 
     folder: Path
     key: str

@@ -1,4 +1,4 @@
-"""What a file of word vectors knows of a vocabulary."""
+"""Looks up a vocabulary in a file of word vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from unroll.vectors.text_files import UNPACKED_BYTES, iterate_vectors
 
 @dataclass(frozen=True)
 class FileVectors:
-    """What a file of word vectors knows of a list of words, and how all its vectors are distributed.
+    """The vectors that a file has for a list of words, and how all its vectors are distributed.
 
     vectors: [words, size] float32, zeros for a word that the file does not have; found: [words] bool; mean, std: [size]
     float64, over all rows of the file.
