@@ -5,8 +5,9 @@ PYTHON ?= python3
 PORT ?= 5000
 BASE ?= HEAD
 VENV := .venv
-# Not compiled, which takes as long as installing: Python compiles what it imports, the first time.
-PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --no-compile
+# Not compiled, which takes as long as installing: Python compiles what it imports, the first time. But where it may not
+# keep what it compiled, as in many containers, each process would spend ten seconds on it.
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
 # Make the environment's programs the first to be found, as activating it would.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 

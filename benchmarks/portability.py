@@ -24,6 +24,7 @@ from benchmarks.measure import alternate, time_processor
 from benchmarks.report import write_table
 from benchmarks.rows import ROOT
 from unroll.base.devices import make_repeatable
+from unroll.base.portable import DISPATCH
 from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import TextParams, read_text_params
@@ -47,10 +48,14 @@ LIMITS = {
     "MKL_ENABLE_INSTRUCTIONS=SSE4_2": {"MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
     "glibc without AVX2 and FMA": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA"},
     "NumPy without AVX-512": {"NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR"},
+    "NumPy without AVX2": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"},
+    "OPENBLAS_CORETYPE=Nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
     "all of these at their lowest": {
         "ATEN_CPU_CAPABILITY": "default",
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "MKL_CBWR": "COMPATIBLE",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA",
     },
 }
@@ -117,8 +122,9 @@ def compare_bytes(runs: list[tuple[str, dict[str, str], list[str]]]) -> list[tup
 def run_limited(kind: str, limit: Mapping[str, str] = {}, emulator: Sequence[str] = ()) -> Trained | None:
     """Train in a process under a limit; None if the emulated processor fails."""
     command = [*emulator, sys.executable, "-m", "benchmarks.portability", "--once", kind]
-    environment = {name: value for name, value in os.environ.items() if name not in list_variables()}
-    result = subprocess.run(command, cwd=ROOT, env=environment | dict(limit), capture_output=True, text=True)
+    kept = {name: value for name, value in os.environ.items() if name not in list_variables()}
+    environment = kept | dict(limit) | (DISPATCH if kind == "portable" else {})  # as a stage does before all else
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if result.returncode and not emulator:
         raise RuntimeError(f"{limit}: {result.stderr}")
     return None if result.returncode else Trained(**json.loads(result.stdout))
@@ -126,7 +132,7 @@ def run_limited(kind: str, limit: Mapping[str, str] = {}, emulator: Sequence[str
 
 def list_variables() -> set[str]:
     """Return the names of the variables that limits set."""
-    return {name for limit in LIMITS.values() for name in limit}
+    return {name for limit in LIMITS.values() for name in limit} | set(DISPATCH)
 
 
 def describe(found: Trained | None, expected: Trained | None) -> str:
@@ -216,7 +222,9 @@ def study_speed(rounds: int) -> list[tuple[str, ...]]:
 
 def run_timed(kind: str) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.portability", "--time", kind]
-    return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    environment = os.environ | (DISPATCH if kind == "portable" else {})
+    result = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(result.stdout)
 
 
 if __name__ == "__main__":

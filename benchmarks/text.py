@@ -14,7 +14,7 @@ from unroll.stages.preprocess import choose_cleaning
 from unroll.text.clean import Cleaning, clean_text
 from unroll.text.clean_columns import clean_texts
 from unroll.text.encode_columns import ColumnTokenizer, make_column_tokenizer
-from unroll.text.vocabulary import make_encoder, train_tokenizer
+from unroll.text.vocabulary import make_text_tokenizer, train_tokenizer
 
 TARGET = 8
 
@@ -59,7 +59,7 @@ def _measure_setting(
     pattern = textbook.compile_stop_words(cleaning.stop_words)
     cleaned, cleaned_by_textbook = clean_ours(texts, cleaning), clean_textbook(texts, pattern)
     encoder, vocabulary = learn_ours(cleaned, params), learn_textbook(cleaned_by_textbook, params)
-    encode_one = make_encoder(encoder.tokenizer)
+    encode_one = make_text_tokenizer(encoder.tokenizer)
     compared = compare_ids(encoder.encode(cleaned)[:2], encode_textbook(cleaned_by_textbook, vocabulary, params))
     return TextFigures(
         stop_words,

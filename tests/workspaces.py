@@ -88,10 +88,12 @@ def set_params(workspace: Workspace, section: str, **values: object) -> None:
 
 
 def make_environment() -> dict[str, str]:
-    """Return this process's environment with this Python's programs first, and free of other repositories."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "GIT_", "MAKE"))
-    }
+    """Return this process's environment with this Python's programs first, and free of what others have set in it.
+
+    That is other repositories, and the instructions of libraries, which a stage fixes for itself.
+    """
+    foreign = ("DVC_", "MLFLOW_", "GIT_", "MAKE", "ATEN_", "MKL_", "NPY_", "OPENBLAS_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     author = {
         f"GIT_{role}_{field}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")
     }

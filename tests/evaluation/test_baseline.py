@@ -2,17 +2,21 @@
 
 import time
 import weakref
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.svm import LinearSVC
 
 from unroll.evaluation import baseline as module
-from unroll.evaluation.baseline import CANDIDATES, fit_baseline, make_features
+from unroll.evaluation.baseline import CANDIDATES, choose_longest, fit_baseline, make_features
 from unroll.evaluation.bootstrap import bootstrap_macro_f1
 from unroll.evaluation.validation import compute_macro_f1, fit_temperature
+from unroll.stages.baseline import measure_texts, read_rows
 
 TEXTS = ["shares fall", "profit falls", "bank profit", "cup final", "the cup match", "match final"]
 LABELS = np.array([0, 0, 0, 1, 1, 1])
@@ -54,6 +58,15 @@ def test_of_many_readings_words_alone_and_fewer_candidates_do(monkeypatch: pytes
     assert {name.split("__")[0] for name in small.features.get_feature_names_out()} == {"words", "characters"}
     assert {name.split("__")[0] for name in large.features.get_feature_names_out()} == {"words"}
     assert (small.c, large.c) == (CANDIDATES[0], CANDIDATES[1])  # all are right: the first that is tried
+
+
+def test_of_long_texts_the_beginnings_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table({"text": ["aé cd", "ab"], "label": ["x", "y"]}), path)
+    assert measure_texts(path) == (7, 2)
+    monkeypatch.setattr(module, "CHARACTERS", 7)
+    assert choose_longest(7, 2) is None and read_rows(path, None) == (["aé cd", "ab"], ["x", "y"])
+    assert choose_longest(8, 2) == 3 and read_rows(path, 3) == (["aé ", "ab"], ["x", "y"])
 
 
 def test_the_coefficients_have_a_bound_and_the_most_frequent_features_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

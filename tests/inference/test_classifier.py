@@ -21,7 +21,7 @@ from unroll.models.classifier import TextClassifier
 from unroll.models.files import TEXT_PARTS, write_checksums
 from unroll.params.texts import TokenizeParams
 from unroll.text.clean import Cleaning, clean_text
-from unroll.text.vocabulary import encode_texts, make_encoder, train_tokenizer
+from unroll.text.vocabulary import encode_texts, make_text_tokenizer, train_tokenizer
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_one_text_is_encoded_as_the_tokenizer_encodes_many(texts: list[str], pun
     for level in LEVELS:
         params = TokenizeParams(level=level, vocabulary_size=50, min_count=1, max_tokens=4)
         tokenizer = train_tokenizer([cleaned[::2], ["a b c d"]], params)
-        encode = make_encoder(tokenizer)
+        encode = make_text_tokenizer(tokenizer)
         assert [encode(text) for text in cleaned] == encode_texts(tokenizer, cleaned)
 
 
@@ -89,7 +89,7 @@ def test_real_titles_are_encoded_as_the_tokenizer_encodes_them(ag_news: Path) ->
         titles = [clean_text(row[1], make_cleaning()) for row in csv.reader(file)]
     params = TokenizeParams(level="word", vocabulary_size=100_000, min_count=2, max_tokens=12)
     tokenizer = train_tokenizer([titles], params)
-    encode = make_encoder(tokenizer)
+    encode = make_text_tokenizer(tokenizer)
     assert [encode(title) for title in titles] == encode_texts(tokenizer, titles)
 
 

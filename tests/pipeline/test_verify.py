@@ -1,9 +1,11 @@
 """`make verify`: equal bytes pass, and of different ones the first output is named."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from unroll.base.portable import find_obstacle
 from unroll.tools.verify import CIRCUMSTANCES, describe_difference, read_outputs, reproduce
 from workspaces import Workspace, set_params
 
@@ -50,6 +52,15 @@ def test_a_pipeline_comes_to_the_same_bytes_under_other_circumstances(pristine: 
     set_params(Workspace(workspace.path / "pipelines/hello"), "tracking", enabled=False)
     output = workspace.run("python", "-m", "unroll.tools.verify", "pipelines/hello").stdout
     assert output.startswith("pipelines/hello: 9 outputs of 3 stages, the same bytes twice")
+    if not find_obstacle():
+        assert output.rstrip().endswith(", and those of dvc.lock")
+        lock = workspace.path / "pipelines/hello/dvc.lock"
+        lock.write_text(
+            re.sub(r"(?<=path: metrics/test.json\n)(.*\n)(.*md5: )\w+", r"\1\2" + "0" * 32, lock.read_text())
+        )
+        result = workspace.run("python", "-m", "unroll.tools.verify", "pipelines/hello", check=False)
+        assert result.returncode == 1
+        assert f"metrics/test.json of stage evaluate differs: md5 {'0' * 32} in dvc.lock, " in result.stdout
 
 
 @pytest.mark.slow

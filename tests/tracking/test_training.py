@@ -32,7 +32,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowClient]:
     """The store of the current folder, where a short training and its evaluation are logged."""
     path = tmp_path_factory.mktemp("sine")
     params = YAML().load(ROOT / "pipelines/sine/params.yaml")
-    params["train"].update(epochs=2)
+    params["train"].update(epochs=2, portable=False)  # this process has imported NumPy
     params["data"].update(series=20)
     YAML().dump(params, path / "params.yaml")
     with pytest.MonkeyPatch.context() as patch:

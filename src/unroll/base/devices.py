@@ -1,15 +1,18 @@
 """Where and how exactly PyTorch computes."""
 
 import os
+from typing import Literal
 
 import torch
 
 from unroll.base.errors import InputError
-from unroll.base.portable import fix_torch
+from unroll.base.portable import find_obstacle, fix_torch
+
+Portable = bool | Literal["auto"]
 
 
-def choose_device(name: str, portable: bool = False) -> torch.device:
-    """Return the device that "auto", "cpu" or "cuda" stands for; portable trainings use the CPU.
+def choose_device(name: str, portable: Portable = False) -> torch.device:
+    """Return the device that "auto", "cpu" or "cuda" stands for; where portable bytes are required, that is the CPU.
 
     Raises:
         InputError: CUDA is asked for and not available.
@@ -17,7 +20,7 @@ def choose_device(name: str, portable: bool = False) -> torch.device:
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise InputError("train.device = 'cuda': this machine has no CUDA device; expected cpu or auto")
-    return torch.device("cuda" if available and name != "cpu" and not portable else "cpu")
+    return torch.device("cuda" if available and name != "cpu" and portable is not True else "cpu")
 
 
 def check_precision(precision: str, device: torch.device) -> None:
@@ -28,17 +31,26 @@ def check_precision(precision: str, device: torch.device) -> None:
         )
 
 
-def make_repeatable(threads: int, device: torch.device, portable: bool = False) -> None:
+def explain_not_portable(threads: int, device: torch.device) -> str:
+    """Return why other processors may give other last digits than this computation, or nothing if they may not."""
+    if device.type != "cpu":
+        return f"it uses {device.type.upper()}"
+    if threads != 1:
+        return f"it uses {threads} threads"
+    return find_obstacle()
+
+
+def make_repeatable(threads: int, device: torch.device, portable: Portable = False) -> None:
     """Let the same computation give the same bits each time: a fixed number of threads, deterministic algorithms.
 
     Sums are divided among threads, so another number of threads gives other last digits. On the CPU the models use only
     deterministic operations; PyTorch's switch would cost a second, and more time in every step. portable: the same bits
-    on other processors, too; PyTorch must not have computed anything yet.
+    on other processors, too, or ("auto") where that is possible; PyTorch must not have computed anything yet.
 
     Raises:
-        InputError: `portable` is set and the processor lacks the instructions for it.
+        InputError: `portable` is true and the processor lacks the instructions for it.
     """
-    if portable:
+    if portable is True or (portable == "auto" and not explain_not_portable(threads, device)):
         fix_torch()
     torch.set_num_threads(threads)
     if device.type == "cuda":

@@ -1,1 +1,1 @@
-"""The command `unroll`. It imports any subpackage except stages and tools."""
+"""The command `unroll`. It imports any subpackage except data, evaluation, stages and tools."""

@@ -63,7 +63,7 @@ def metrics(folder: Annotated[Path, typer.Argument(help="Folder of the metrics f
 
 
 def runs(format: FormatOption = Format.TABLE) -> None:
-    """List branches and DVC experiments beside their MLflow runs; fail if the two tell different metrics."""
+    """List branches and DVC experiments beside their MLflow runs; fail if their metrics differ."""
     from unroll.results.overview import MISMATCH, list_rows
     from unroll.results.pipelines import read_pipeline_params
     from unroll.results.records import list_records

@@ -15,6 +15,7 @@ CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of C, the inverse streng
 # Each class has its own machine, which reads all rows. Above this many readings (rows times classes; AG News has at
 # most 480,000), parts of words, nine tenths of all features, are left out, and so is every other C.
 READINGS = 500_000
+CHARACTERS = 50_000_000  # of all training texts; where they are longer, only their beginnings are read
 COEFFICIENTS = 40_000_000  # at most, of words and of parts of words each (320 MB); the rarest are left out
 
 
@@ -58,6 +59,11 @@ def fit_baseline(texts: list[str], labels: np.ndarray, val_texts: list[str], val
     # One at a time, since many classes leave no memory for all; of equal ones, the first is kept.
     score, c, classifier, distances = max(map(fit, CANDIDATES[1::2] if is_large else CANDIDATES), key=itemgetter(0))
     return Baseline(features, classifier, c, fit_temperature(distances, val_labels), score)
+
+
+def choose_longest(characters: int, rows: int) -> int | None:
+    """Return how many characters of a text are read if `rows` training texts have so many; None: all of them."""
+    return CHARACTERS // rows if characters > CHARACTERS else None
 
 
 def make_features(most: int | None = None, parts_of_words: bool = True) -> FeatureUnion:

@@ -18,7 +18,7 @@ from unroll.models.files import TEXT_PARTS, check_parts, load_config, load_label
 from unroll.params.common import check_params
 from unroll.text.clean import Cleaning, clean_text
 from unroll.text.tokens import Tokens
-from unroll.text.vocabulary import load_tokenizer, make_encoder
+from unroll.text.vocabulary import load_tokenizer, make_text_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def load_classifier(folder: Path = Path("models")) -> Classifier:
         )
     weights = load_weights(folder / "model.safetensors", config)
     check_parts(folder, TEXT_PARTS)  # last, because the other errors say more
-    return Classifier(cleaning, make_encoder(tokenizer), build_network(weights, config), class_names)
+    return Classifier(cleaning, make_text_tokenizer(tokenizer), build_network(weights, config), class_names)
 
 
 def _check_numbers(probabilities: np.ndarray) -> np.ndarray:

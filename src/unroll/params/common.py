@@ -56,15 +56,15 @@ class TrainParams(Section):
     weight_average: Annotated[float, Field(ge=0, lt=1)]
     log_gradients: bool
     threads: Annotated[int, Field(ge=1, le=1024)]
-    portable: bool
+    portable: bool | Literal["auto"]
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["float32", "bfloat16"]
 
     @model_validator(mode="after")
     def _check_portable(self) -> "TrainParams":
-        if self.portable and self.threads != 1:
+        if self.portable is True and self.threads != 1:
             raise ValueError(f"train.threads = {self.threads} while train.portable = true: expected 1")
-        if self.portable and self.device == "cuda":
+        if self.portable is True and self.device == "cuda":
             raise ValueError("train.device = 'cuda' while train.portable = true: expected cpu or auto")
         return self
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from unroll.base.files import write_json, write_table
 from unroll.base.process import run_stage
-from unroll.evaluation.baseline import fit_baseline
+from unroll.data.parquet import read_record_batches
+from unroll.evaluation.baseline import choose_longest, fit_baseline
 from unroll.evaluation.scores import compute_class_scores, compute_scores
 from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import read_text_params
@@ -19,11 +20,12 @@ SPLITS, METRICS = Path("data/splits"), Path("metrics")
 
 def main() -> None:
     params = read_text_params()
-    rows = {name: pq.read_table(SPLITS / f"{name}.parquet", columns=["text", "label"]) for name in SPLIT_NAMES}
-    names = sorted(set(rows["train"]["label"].to_pylist()))
-    texts = {name: table["text"].to_pylist() for name, table in rows.items()}
+    longest = choose_longest(*measure_texts(SPLITS / "train.parquet"))
+    rows = {name: read_rows(SPLITS / f"{name}.parquet", longest) for name in SPLIT_NAMES}
+    texts = {name: table[0] for name, table in rows.items()}
+    names = sorted(set(rows["train"][1]))
     numbers = {name: number for number, name in enumerate(names)}
-    labels = {name: np.array([numbers[label] for label in table["label"].to_pylist()]) for name, table in rows.items()}
+    labels = {name: np.array([numbers[label] for label in table[1]]) for name, table in rows.items()}
     started = time.perf_counter()
     baseline = fit_baseline(texts["train"], labels["train"], texts["val"], labels["val"])
     seconds = time.perf_counter() - started
@@ -40,6 +42,25 @@ def main() -> None:
 
         log_baseline(connect(params.tracking.experiment), params, seconds)
     print(f"baseline: macro-F1 {scores['macro_f1']:.4f} on {len(labels['test']):,} test rows, C = {baseline.c:g}")
+
+
+def measure_texts(path: Path) -> tuple[int, int]:
+    """Return the number of characters and of texts in a split."""
+    characters = texts = 0
+    for batch in read_record_batches(path, "text"):
+        characters += pc.sum(pc.utf8_length(batch["text"])).as_py()
+        texts += batch.num_rows
+    return characters, texts
+
+
+def read_rows(path: Path, longest: int | None) -> tuple[list[str], list[str]]:
+    """Return the texts of a split, of each so many characters at most, and their labels."""
+    texts: list[str] = []
+    labels: list[str] = []
+    for batch in read_record_batches(path, "text", "label"):
+        texts += pc.utf8_slice_codeunits(batch["text"], 0, longest).to_pylist()
+        labels += batch["label"].to_pylist()
+    return texts, labels
 
 
 def write_predictions(class_names: list[str], labels: np.ndarray, predicted: np.ndarray) -> None:

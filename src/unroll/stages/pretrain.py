@@ -6,7 +6,6 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from unroll.base.files import find_root, open_scratch, save_array, write_json
-from unroll.base.portable import fix_dispatch
 from unroll.base.process import run_stage
 from unroll.data.download import fetch_cached
 from unroll.data.parquet import read_record_batches
@@ -14,6 +13,7 @@ from unroll.params.texts import PretrainParams, TextParams, read_text_params
 from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 from unroll.text.vocabulary import encode_texts, list_tokens, load_tokenizer
 from unroll.vectors.lookup import fill_missing, read_word_vectors
+from unroll.vectors.skipgram import count_epochs, learn_vectors, scale_vectors
 
 # Only the training split: the text of validation and test rows must not be seen before they are scored.
 TRAIN, TOKENIZER = Path("data/splits/train.parquet"), Path("models/tokenizer.json")
@@ -22,8 +22,6 @@ VECTORS = Path("data/vectors.npy")
 
 def main() -> None:
     params = read_text_params()
-    if params.train.portable:
-        fix_dispatch()
     tokenizer = load_tokenizer(TOKENIZER)
     tokens = tokenizer.get_vocab_size() - len({PADDING_ID, UNKNOWN_ID})
     if params.model.embeddings:
@@ -57,9 +55,6 @@ def take_from_file(tokenizer: Tokenizer, params: TextParams) -> tuple[np.ndarray
 
 def learn_from_text(tokenizer: Tokenizer, size: int, params: PretrainParams) -> tuple[np.ndarray, str]:
     """Return vectors learned from the training text, and a line about it."""
-    # Imported here: it loads SciPy, whose instructions must be fixed before.
-    from unroll.vectors.skipgram import count_epochs, learn_vectors, scale_vectors
-
     tokenizer.no_truncation()  # a context may be longer than a classified text
     with open_scratch(VECTORS) as folder:
         corpus = folder / "ids.txt"

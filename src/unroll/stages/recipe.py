@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unroll.base.devices import check_precision, choose_device, make_repeatable
+from unroll.base.devices import check_precision, choose_device, explain_not_portable, make_repeatable
 from unroll.base.files import find_root, write_json
 from unroll.evaluation.validation import fit_temperature
 from unroll.models.batches import Examples
@@ -71,6 +71,8 @@ def prepare(params: TrainParams) -> torch.device:
     check_precision(params.precision, device)
     make_repeatable(params.threads, device, params.portable)
     torch.manual_seed(params.seed)
+    if params.portable == "auto" and (reason := explain_not_portable(params.threads, device)):
+        print(f"train: other processors may give other last digits, as {reason} (docs/portability.md)")
     return device
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from unroll.base.devices import choose_device
+from unroll.base.devices import choose_device, explain_not_portable
 from unroll.base.errors import DEBUG, hide_password
 from unroll.base.files import compute_hash
 from unroll.models.batches import Examples
@@ -127,7 +127,7 @@ def start_training_run(params: PipelineParams, splits: Mapping[str, Examples]) -
 def create_training(store: Store, name: str, params: PipelineParams, splits: Mapping[str, Examples]) -> str:
     """Begin the run of a training with its parameters, data and origin; return its id."""
     train = params.train
-    tags = {"threads": str(train.threads), "device": _describe_device(train)}
+    tags = {"threads": str(train.threads)} | _describe_device(train)
     tags = describe_origin() | describe_experiment() | tags
     run_id = create_run(store, name, tags, flatten_params(params))
     store.client.log_inputs(run_id, describe_splits(splits, params))
@@ -184,9 +184,12 @@ def describe_splits(splits: Mapping[str, Examples], params: PipelineParams) -> "
     ]
 
 
-def _describe_device(train: TrainParams) -> str:
+def _describe_device(train: TrainParams) -> dict[str, str]:
+    """Return what computes, and whether other processors with AVX2 would compute the same bytes."""
     device = choose_device(train.device, train.portable)
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    reason = explain_not_portable(train.threads, device) if train.portable else "train.portable is false"
+    return {"device": name, "portable": f"no, as {reason}" if reason else "yes"}
 
 
 @contextmanager
