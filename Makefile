@@ -65,7 +65,7 @@ $(VENV)/.audit: requirements-audit.txt $(VENV)/.developing
 	$(PIP) --quiet -r requirements-dev.txt -r requirements-audit.txt
 	@touch $@
 
-mutants: $(VENV)/.mutation  ## change the code in some 340 small ways, and tell which no test notices (an hour or two)
+mutants: $(VENV)/.mutation  ## change the code in some 300 small ways, and tell which no test notices (an hour or two)
 	python -m benchmarks.mutants
 
 $(VENV)/.mutation: requirements-mutation.txt $(VENV)/.developing

@@ -15,7 +15,7 @@ CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of C, the inverse streng
 # Each class has its own machine, which reads all rows. Above this many readings (rows times classes; AG News has at
 # most 480,000), parts of words, nine tenths of all features, are left out, and so is every other C.
 READINGS = 500_000
-CHARACTERS = 50_000_000  # of all training texts; where they are longer, only their beginnings are read
+CHARACTERS = 30_000_000  # of all training texts; where they are longer, only their beginnings are read
 COEFFICIENTS = 40_000_000  # at most, of words and of parts of words each (320 MB); the rarest are left out
 
 
