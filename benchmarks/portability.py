@@ -24,7 +24,7 @@ from benchmarks.measure import alternate, time_processor
 from benchmarks.report import write_table
 from benchmarks.rows import ROOT
 from unroll.base.devices import make_repeatable
-from unroll.base.portable import DISPATCH
+from unroll.base.portable import DISPATCH, ONE_THREAD
 from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import TextParams, read_text_params
@@ -123,7 +123,7 @@ def run_limited(kind: str, limit: Mapping[str, str] = {}, emulator: Sequence[str
     """Train in a process under a limit; None if the emulated processor fails."""
     command = [*emulator, sys.executable, "-m", "benchmarks.portability", "--once", kind]
     kept = {name: value for name, value in os.environ.items() if name not in list_variables()}
-    environment = kept | dict(limit) | (DISPATCH if kind == "portable" else {})  # as a stage does before all else
+    environment = kept | dict(limit) | (DISPATCH | ONE_THREAD if kind == "portable" else {})  # as stages do
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if result.returncode and not emulator:
         raise RuntimeError(f"{limit}: {result.stderr}")
@@ -132,7 +132,7 @@ def run_limited(kind: str, limit: Mapping[str, str] = {}, emulator: Sequence[str
 
 def list_variables() -> set[str]:
     """Return the names of the variables that limits set."""
-    return {name for limit in LIMITS.values() for name in limit} | set(DISPATCH)
+    return {name for limit in LIMITS.values() for name in limit} | set(DISPATCH | ONE_THREAD)
 
 
 def describe(found: Trained | None, expected: Trained | None) -> str:
@@ -222,7 +222,7 @@ def study_speed(rounds: int) -> list[tuple[str, ...]]:
 
 def run_timed(kind: str) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.portability", "--time", kind]
-    environment = os.environ | (DISPATCH if kind == "portable" else {})
+    environment = os.environ | (DISPATCH | ONE_THREAD if kind == "portable" else {})
     result = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(result.stdout)
 

@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from unroll.base.devices import choose_device, explain_not_portable
 from unroll.base.files import write_json
 from unroll.models.files import TEXT_PARTS, ModelConfig, list_shapes, write_checksums
 from unroll.params.texts import TextTrainParams, TokenizeParams
 from unroll.text.tokens import Tokens
 from unroll.text.vocabulary import train_tokenizer
 
+# Why a training with the default parameters may have other bytes here than in Git; empty if it may not.
+NOT_PORTABLE = explain_not_portable(1, choose_device("auto"))
 SMALL = {
     "cell": "gru",
     "embedding_size": 8,

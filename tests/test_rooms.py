@@ -28,7 +28,7 @@ ROOMS = {
     "cli": {
         *("base", "params", "text", "vectors", "models", "training", "sequences", "inference", "tracking", "results")
     },
-    "tools": {"base", "cli"},
+    "tools": {"base", "tracking", "cli"},
 }
 # The stages that a change of a room affects, according to `dvc status`: no others run again.
 TEXT = ["preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]

@@ -1,6 +1,7 @@
 """`train.portable`: the same bytes, whatever instructions the libraries would choose; without it, the same metrics."""
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import torch
 from benchmarks.portability import LIMITS, Trained, compare_metrics, run_limited
 from pydantic import ValidationError
 
-from unroll.base.devices import choose_device
+from unroll.base import portable
+from unroll.base.devices import choose_device, explain_not_portable
 from unroll.base.errors import InputError
-from unroll.base.portable import fix_dispatch, fix_torch
+from unroll.base.portable import fix_dispatch, fix_torch, multiply, multiply_and_add
 from unroll.params.texts import TextTrainParams, read_text_params
+from unroll.stages.recipe import prepare
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 LIMITED = ["none", "ONEDNN_MAX_CPU_ISA=SSE41", "all of these at their lowest"]
@@ -68,12 +71,64 @@ def test_what_is_portable_is_computed_on_the_processor(monkeypatch: pytest.Monke
     assert choose_device("auto", portable=True).type == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("threads", "device", "machine", "cpu_info", "reason"),
+    [
+        (1, "cpu", "x86_64", "flags : fma avx avx2 bmi2\n", ""),
+        (1, "cpu", "x86_64", "flags : fma avx bmi2\n", "this processor has no AVX2"),
+        (1, "cpu", "x86_64", None, "this processor has no AVX2"),
+        (1, "cpu", "aarch64", "Features : fp asimd\n", "this is a processor of type aarch64"),
+        (2, "cpu", "x86_64", "flags : avx2 \n", "it uses 2 threads"),
+        (1, "cuda", "x86_64", "flags : avx2 \n", "it uses CUDA"),
+    ],
+)
+def test_what_cannot_be_portable_is_explained(
+    threads: int,
+    device: str,
+    machine: str,
+    cpu_info: str | None,
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if cpu_info:
+        (tmp_path / "cpuinfo").write_text(cpu_info)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(portable, "CPU_INFO", tmp_path / "cpuinfo")
+    assert explain_not_portable(threads, torch.device(device)) == reason
+
+
+def test_a_training_that_is_not_portable_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    params = read_text_params(DEFAULTS).train.model_copy(update={"threads": 2, "device": "cpu"})
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    try:
+        prepare(params)
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_rng_state(state)
+    told = "train: other processors may give other last digits, as it uses 2 threads (docs/portability.md)\n"
+    assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("beta", "alpha"), [(1, 1), (0, 2), (0.5, 1)])
+def test_numpy_multiplies_as_pytorch_does(dtype: torch.dtype, beta: float, alpha: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    wide = torch.randn(7, 20, generator=generator, dtype=dtype, requires_grad=True)
+    pairs = [(wide, wide.T), (wide.T, wide), (wide[:, ::2], wide[:, 1::2].T), (wide[:1], wide.T), (wide[:0], wide.T)]
+    for first, second in pairs:
+        bias = torch.full(second.shape[1:], torch.nan if beta == 0 else 3.0, dtype=dtype)
+        expected = torch.addmm(bias, first, second, beta=beta, alpha=alpha)
+        assert torch.allclose(multiply_and_add(bias, first, second, beta=beta, alpha=alpha), expected, atol=1e-5)
+        assert torch.allclose(multiply(first, second), first @ second, atol=1e-5)
+
+
 def test_a_processor_without_the_instructions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
     monkeypatch.setattr(os, "environ", dict(os.environ))
     used = torch.backends.mkldnn.enabled
     try:
-        with pytest.raises(InputError, match=r"train.portable = true: PyTorch computes with DEFAULT here; expected"):
+        with pytest.raises(InputError, match=r"train.portable: PyTorch computes with DEFAULT here; expected AVX2"):
             fix_torch()
     finally:
         torch.backends.mkldnn.enabled = used
@@ -81,5 +136,6 @@ def test_a_processor_without_the_instructions_is_refused(monkeypatch: pytest.Mon
 
 def test_the_users_own_limits_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {"OPENBLAS_CORETYPE": "Nehalem"})
+    monkeypatch.setattr(portable, "find_obstacle", lambda: "")
     fix_dispatch()
     assert os.environ["OPENBLAS_CORETYPE"] == "Haswell"

@@ -56,17 +56,32 @@ def test_of_many_readings_words_alone_and_fewer_candidates_do(monkeypatch: pytes
     monkeypatch.setattr(module, "READINGS", len(TEXTS) * 2 - 1)
     large = fit_baseline(TEXTS, LABELS, TEXTS, LABELS)
     assert {name.split("__")[0] for name in small.features.get_feature_names_out()} == {"words", "characters"}
-    assert {name.split("__")[0] for name in large.features.get_feature_names_out()} == {"words"}
+    cut = fit_baseline(TEXTS[:4], LABELS[:4], TEXTS, LABELS, are_cut=True)
+    for baseline in (large, cut):
+        assert {name.split("__")[0] for name in baseline.features.get_feature_names_out()} == {"words"}
     assert (small.c, large.c) == (CANDIDATES[0], CANDIDATES[1])  # all are right: the first that is tried
 
 
 def test_of_long_texts_the_beginnings_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "train.parquet"
     pq.write_table(pa.table({"text": ["aé cd", "ab"], "label": ["x", "y"]}), path)
-    assert measure_texts(path) == (7, 2)
+    lengths = measure_texts(path)
+    assert lengths.tolist() == [5, 2]
     monkeypatch.setattr(module, "CHARACTERS", 7)
-    assert choose_longest(7, 2) is None and read_rows(path, None) == (["aé cd", "ab"], ["x", "y"])
-    assert choose_longest(8, 2) == 3 and read_rows(path, 3) == (["aé ", "ab"], ["x", "y"])
+    assert choose_longest(lengths) is None and read_rows(path, None) == (["aé cd", "ab"], ["x", "y"])
+    monkeypatch.setattr(module, "CHARACTERS", 5)
+    assert choose_longest(lengths) == 3 and read_rows(path, 3) == (["aé ", "ab"], ["x", "y"])
+
+
+@given(st.lists(st.integers(0, 50), min_size=1).map(np.array), st.integers(0, 200))
+def test_as_much_is_read_as_the_bound_allows(lengths: np.ndarray, bound: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "CHARACTERS", bound)
+        longest = choose_longest(lengths)
+    if longest is None:
+        assert lengths.sum() <= bound
+    else:
+        assert np.minimum(lengths, longest).sum() <= bound < np.minimum(lengths, longest + 1).sum()
 
 
 def test_the_coefficients_have_a_bound_and_the_most_frequent_features_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

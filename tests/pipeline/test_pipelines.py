@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from safetensors.numpy import load_file
 
-from unroll.base.portable import find_obstacle
+from builders import NOT_PORTABLE
 from workspaces import Workspace, list_networks, set_params
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ def test_each_reaches_what_it_promises(all_pipelines: Workspace) -> None:
         assert content.startswith(b"\x89PNG") and len(content) > 3_000
 
 
-@pytest.mark.skipif(bool(find_obstacle()), reason=f"the bytes may be others here: {find_obstacle()}")
+@pytest.mark.skipif(bool(NOT_PORTABLE), reason=f"the bytes may be others here: {NOT_PORTABLE}")
 def test_all_pipelines_come_to_the_bytes_in_git(all_pipelines: Workspace) -> None:
     """Whatever processor computed those; so `make repro` leaves `git status` empty."""
     (first,) = all_pipelines.run("git", "rev-list", "--max-parents=0", "HEAD").stdout.split()

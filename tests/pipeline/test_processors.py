@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from benchmarks.portability import LIMITS, PROCESSORS
 
-from unroll.base.portable import find_obstacle
+from builders import NOT_PORTABLE
 from workspaces import Workspace, set_params
 
 pytestmark = [
     pytest.mark.exhaustive,
     pytest.mark.timeout(7200),  # an emulated processor takes thirty times as long
-    pytest.mark.skipif(bool(find_obstacle()), reason=f"nothing is portable here: {find_obstacle()}"),
+    pytest.mark.skipif(bool(NOT_PORTABLE), reason=f"nothing is portable here: {NOT_PORTABLE}"),
 ]
 
 

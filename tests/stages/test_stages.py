@@ -147,6 +147,7 @@ def test_the_run_of_a_training(folder: Path) -> None:
     digest = compute_md5("models/model.safetensors")
     assert (run.info.status, run.info.run_name, tags["model_md5"]) == ("FINISHED", f"gru-{digest[:7]}", digest)
     assert tags["test_md5"] == compute_md5("metrics/test.json")
+    assert tags["portable"] == "no, as train.portable is false"
     assert (tags["threads"], tags["device"], tags.get("warnings")) == ("1", "cpu", summary.get("warnings"))
     assert "restored" not in tags and "failure" not in tags and "resumed_after_epoch" not in tags
     score = f"{read_json('metrics/test.json')['macro_f1']:.4f}"

@@ -15,7 +15,8 @@ CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # values of C, the inverse streng
 # Each class has its own machine, which reads all rows. Above this many readings (rows times classes; AG News has at
 # most 480,000), parts of words, nine tenths of all features, are left out, and so is every other C.
 READINGS = 500_000
-CHARACTERS = 30_000_000  # of all training texts; where they are longer, only their beginnings are read
+# Of all training texts; where they are longer, only their beginnings are read, and parts of words are left out, too.
+CHARACTERS = 30_000_000
 COEFFICIENTS = 40_000_000  # at most, of words and of parts of words each (320 MB); the rarest are left out
 
 
@@ -39,15 +40,17 @@ class Baseline:
         return softmax(_decide(self.classifier, self.features.transform(texts)) / self.temperature, axis=1)
 
 
-def fit_baseline(texts: list[str], labels: np.ndarray, val_texts: list[str], val_labels: np.ndarray) -> Baseline:
+def fit_baseline(
+    texts: list[str], labels: np.ndarray, val_texts: list[str], val_labels: np.ndarray, *, are_cut: bool = False
+) -> Baseline:
     """Fit TF-IDF of words and of characters inside words, and a linear support vector machine on it.
 
-    texts: cleaned, as the networks read them; labels: [rows] int64. Everything is learned from the training rows. The
-    validation rows choose C, by macro-F1, and the temperature that turns distances into probabilities. `READINGS` and
-    `COEFFICIENTS` limit the features.
+    texts: cleaned, as the networks read them; labels: [rows] int64; are_cut: the texts are only beginnings. Everything
+    is learned from the training rows. The validation rows choose C, by macro-F1, and the temperature that turns
+    distances into probabilities. `READINGS` and `COEFFICIENTS` limit the features.
     """
     classes = int(labels.max()) + 1
-    is_large = len(texts) * classes > READINGS
+    is_large = are_cut or len(texts) * classes > READINGS
     features = make_features(COEFFICIENTS // classes, parts_of_words=not is_large)
     rows, val_rows = features.fit_transform(texts), features.transform(val_texts)
 
@@ -61,9 +64,18 @@ def fit_baseline(texts: list[str], labels: np.ndarray, val_texts: list[str], val
     return Baseline(features, classifier, c, fit_temperature(distances, val_labels), score)
 
 
-def choose_longest(characters: int, rows: int) -> int | None:
-    """Return how many characters of a text are read if `rows` training texts have so many; None: all of them."""
-    return CHARACTERS // rows if characters > CHARACTERS else None
+def choose_longest(lengths: np.ndarray) -> int | None:
+    """Return how many characters of a text are read, so that they are `CHARACTERS` at most; None: all of them.
+
+    lengths: [rows] int64, of the training texts. Short ones stay whole: the limit is the equal share that those which
+    are cut have in what the others leave.
+    """
+    if lengths.sum() <= CHARACTERS:
+        return None
+    ascending = np.sort(lengths)
+    left = CHARACTERS - np.cumsum(ascending) + ascending  # by this text and the longer ones
+    shares = left // np.arange(len(lengths), 0, -1)
+    return int(shares[np.argmax(shares < ascending)])
 
 
 def make_features(most: int | None = None, parts_of_words: bool = True) -> FeatureUnion:

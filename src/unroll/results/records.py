@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from unroll.base.git import ask_git
 from unroll.params.common import flatten_params
 from unroll.results.pipelines import choose_schema
 from unroll.tracking.baseline import BASELINE_LINKS
+from unroll.tracking.git import ask_git
 from unroll.tracking.names import name_baseline, name_scores, name_training
 from unroll.tracking.runs import LINKS
 

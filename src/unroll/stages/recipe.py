@@ -101,7 +101,7 @@ def train_and_write(params: PipelineParams, splits: Mapping[str, Examples], mode
 def track(params: PipelineParams, splits: Mapping[str, Examples]) -> "Iterator[TrainingRun | Untracked]":
     """Keep an MLflow run while the block trains; tracking is imported only if it is on.
 
-    So it is no dependency of a training: it reports on one and changes nothing in it.
+    So no training depends on it: it only reports.
     """
     if not params.tracking.enabled:
         yield Untracked()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from unroll.base.git import ask_git
+from unroll.tracking.git import ask_git
 from unroll.tracking.store import PROCESS, describe_process
 
 EXPERIMENTS = "dvc.experiments"  # the names of the DVC experiments that share this run

@@ -62,14 +62,18 @@ class TrainingRun:
         """Log the results of a finished training (`summary`: metrics/train.json), and link the run to its model."""
         first = min((metric.step for metric in self._waiting), default=0)
         epochs = f"the epochs from {first} on, " if first else ""
+        rest = "scores and model; the next evaluation logs them to another one"
         # The store may be back, so this is tried even if it was lost before.
-        with self._tolerate(f"its run lacks {epochs}scores and model; the next evaluation logs them to another one"):
+        with self._tolerate(f"its run lacks {epochs}{rest}"):
             self._waiting += make_metrics({"seconds": round(training.seconds, 2)})
             self._send()
+            self.is_lost = False
+        if self.is_lost:
+            return
+        with self._tolerate(f"its run lacks {rest}"):
             if training.resumed_after:
                 self._store.client.set_tag(self._id, "resumed_after_epoch", str(training.resumed_after))
             log_training(self._store, self._id, self._params, val, summary)
-            self.is_lost = False
 
     def close(self, status: str, failure: str) -> None:
         """End the run with its status."""
@@ -111,6 +115,8 @@ def start_training_run(params: PipelineParams, splits: Mapping[str, Examples]) -
     with require_store(store.uri):
         name = os.environ.get("DVC_EXP_NAME") or f"{params.model.cell} (in training)"
         run_id = create_training(store, name, params, splits)
+        for tag, value in describe_device(params.train).items():
+            store.client.set_tag(run_id, tag, value)
     run = TrainingRun(store, run_id, params)
     status, failure = "FINISHED", ""
     try:
@@ -126,9 +132,7 @@ def start_training_run(params: PipelineParams, splits: Mapping[str, Examples]) -
 
 def create_training(store: Store, name: str, params: PipelineParams, splits: Mapping[str, Examples]) -> str:
     """Begin the run of a training with its parameters, data and origin; return its id."""
-    train = params.train
-    tags = {"threads": str(train.threads)} | _describe_device(train)
-    tags = describe_origin() | describe_experiment() | tags
+    tags = {"threads": str(params.train.threads)} | describe_origin() | describe_experiment()
     run_id = create_run(store, name, tags, flatten_params(params))
     store.client.log_inputs(run_id, describe_splits(splits, params))
     return run_id
@@ -184,7 +188,7 @@ def describe_splits(splits: Mapping[str, Examples], params: PipelineParams) -> "
     ]
 
 
-def _describe_device(train: TrainParams) -> dict[str, str]:
+def describe_device(train: TrainParams) -> dict[str, str]:
     """Return what computes, and whether other processors with AVX2 would compute the same bytes."""
     device = choose_device(train.device, train.portable)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

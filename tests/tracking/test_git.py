@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from unroll.base.git import ask_git
+from unroll.tracking.git import ask_git
 
 
 def test_what_git_knows_and_what_it_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
