@@ -19,7 +19,7 @@ from unroll.training.loop import Task, train_model
 LAYERS = (("rnn", False), ("gru", False), ("lstm", False), ("gru", True), ("lstm", True))
 TARGETS = {"rnn": 3.3, "gru": 2.6, "lstm": 2.6}
 STRETCH = {"rnn": 4, "gru": 3.3}  # of one direction
-HIDDEN_SIZE = 128
+HIDDEN_SIZE, BATCH_SIZE = 128, 64
 VALIDATION_ROWS = 64  # our loop always validates: on so few rows that it takes no time
 
 
@@ -45,7 +45,7 @@ def measure_epochs(headlines: Headlines, rows: int, rounds: int) -> list[EpochFi
 def warm_up(headlines: Headlines) -> None:
     """Take a step of each kind: PyTorch imports a good part of itself in the first one, which no layer causes."""
     params = make_comparable(headlines.params.train)
-    few = take_rows(headlines.train.tokens, params.batch_size)
+    few = take_rows(headlines.train.tokens, BATCH_SIZE)
     time_our_epoch(make_config(headlines), few, few, params)
     for packed in (True, False):
         time_textbook_epoch(make_config(headlines), few, params, packed)
@@ -65,7 +65,7 @@ def _measure_layer(
     return EpochFigures(
         config.cell,
         config.bidirectional,
-        steps=-(-len(train) // params.batch_size),
+        steps=-(-len(train) // BATCH_SIZE),
         padded=Comparison(seconds["ours"], seconds["padded"]),
         packed=Comparison(seconds["ours"], seconds["packed"]),
     )
@@ -73,7 +73,8 @@ def _measure_layer(
 
 def make_comparable(params: TextTrainParams) -> TextTrainParams:
     """Return the parameters of one epoch without what the textbook does not have."""
-    return params.model_copy(update={"epochs": 1, "word_dropout": 0.0, "weight_average": 0.0})
+    changes = {"epochs": 1, "batch_size": BATCH_SIZE, "word_dropout": 0.0, "weight_average": 0.0}
+    return params.model_copy(update=changes)
 
 
 def list_layers(headlines: Headlines) -> list[ModelConfig]:
@@ -83,8 +84,9 @@ def list_layers(headlines: Headlines) -> list[ModelConfig]:
 
 
 def make_config(headlines: Headlines, **changes: object) -> ModelConfig:
-    """Return the default model, with the given values changed, for the vocabulary and the classes of the rows."""
-    values = headlines.params.model.model_copy(update=changes).model_dump(include=set(ArchitectureParams.model_fields))
+    """Return the default model without n-grams, which the textbook does not have, with the given values changed."""
+    model = headlines.params.model.model_copy(update={"ngrams": 0} | changes)
+    values = model.model_dump(include=set(ArchitectureParams.model_fields))
     return ModelConfig(**values, vocabulary_size=headlines.vocabulary_size, classes=len(headlines.class_names))
 
 
@@ -101,7 +103,7 @@ def time_textbook_epoch(config: ModelConfig, train: Tokens, params: TextTrainPar
     make_repeatable(params.threads, torch.device("cpu"))
     torch.manual_seed(params.seed)
     model = build_textbook(config, packed)
-    loader = load_textbook(train, params.batch_size, shuffle=True)
+    loader = load_textbook(train, BATCH_SIZE, shuffle=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=params.learning_rate)
     return time_processor(lambda: textbook.train_epoch(model, loader, optimizer, params.clip_norm))
 

@@ -20,7 +20,7 @@ from unroll.models.files import ModelConfig
 from unroll.params.texts import ArchitectureParams, read_text_params
 from unroll.text.tokens import Tokens, load_tokens
 
-BATCHES = 12
+BATCHES, BATCH_SIZE = 12, 64
 TUTORIAL: dict[str, Any] = {"cell": "lstm", "layers": 2, "hidden_size": 256, "dropout": 0.5, "pooling": "last"}
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     values = params.model.model_dump(include=set(ArchitectureParams.model_fields))
     sizes: dict[str, Any] = {"vocabulary_size": int(train.ids.max()) + 1, "classes": 2}
     presets = {"light": ModelConfig(**values, **sizes), "tutorial": ModelConfig(**(values | TUTORIAL), **sizes)}
-    plan = plan_batches(train.lengths, params.train.batch_size, np.random.default_rng(params.train.seed))
+    plan = plan_batches(train.lengths, BATCH_SIZE, np.random.default_rng(params.train.seed))
     seconds = time_steps(train, presets, plan[:BATCHES])
     rows = []
     for name, config in presets.items():

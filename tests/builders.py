@@ -25,6 +25,7 @@ SMALL = {
     "dropout": 0.0,
     "vocabulary_size": 50,
     "head": "softmax",
+    "ngrams": 0,
     "classes": 2,
 }
 
@@ -60,6 +61,7 @@ def make_params(**changes: object) -> TextTrainParams:
         "batch_size": 16,
         "learning_rate": 0.01,
         "embedding_rate": 1.0,
+        "ngram_rate": 1.0,
         "patience": 100,
         "lr_patience": 100,
         "lr_factor": 0.5,

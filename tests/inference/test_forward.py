@@ -27,10 +27,13 @@ LENGTHS = [5, 1, 9, 5, 2, 33, 9, 5, 3, 8]
 def make_models(**changes: object) -> tuple[TextClassifier, Network]:
     """Return the same random weights twice: for PyTorch and for NumPy."""
     torch.manual_seed(0)
-    config = make_config(classes=4, **changes)
+    config = make_config(**({"classes": 4} | changes))
     model = TextClassifier(config)
     with torch.no_grad():
         model.embedding.weight.mul_(10)  # larger differences between texts make a sharper test
+        if model.ngrams is not None:
+            model.ngrams.weight.normal_()
+            model.ngrams.idf.uniform_(0, 3)[::3] = 0  # some occur in no training text
     return model, build_network({name: weight.numpy() for name, weight in model.state_dict().items()}, config)
 
 
@@ -61,6 +64,24 @@ def test_logits_are_those_of_pytorch(
     probabilities = torch.softmax(torch.from_numpy(expected), dim=1).numpy()
     for text, alone in zip(texts, probabilities, strict=True):
         np.testing.assert_allclose(predict_one(network, text)[0], alone, atol=1e-5)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=30), min_size=1, max_size=9), st.booleans())
+def test_ngrams_vote_as_in_pytorch(hashes: list[list[int]], is_logit: bool) -> None:
+    changes = {"head": "logit"} if is_logit else {}
+    model, network = make_models(ngrams=20, classes=2, **changes)
+    texts = make_texts([5, 1, 9, 5, 2, 33, 9, 5, 3][: len(hashes)])
+    ngrams = [np.array(text, dtype=np.uint32) for text in hashes]
+    tokens = Tokens.from_lists(texts, [0] * len(texts), ngrams)
+    expected = compute_with_torch(model, tokens, batch_size=4).numpy()
+    np.testing.assert_allclose(compute_logits(network, tokens), expected, atol=1e-5)
+    without = compute_logits(network, make_tokens(texts))
+    voted = [any(model.ngrams.idf[number % 20] for number in text) for text in hashes]
+    assert (np.ptp(expected - without, axis=1) > 1e-6).tolist() == voted
+    probabilities = predict_all(network, tokens)
+    for text, own, row in zip(texts, ngrams, probabilities, strict=True):
+        np.testing.assert_allclose(predict_one(network, text, own)[0], row, atol=1e-6)
 
 
 @settings(max_examples=30)
@@ -135,6 +156,6 @@ def test_one_thread_computes_and_the_others_are_given_back() -> None:
 
     plain = make_tokens(make_texts(LENGTHS))
     with network.blas.limit(limits=2):
-        predict_all(network, Watched(plain.ids, plain.offsets, plain.labels))
+        predict_all(network, Watched(**vars(plain)))
         assert {library["num_threads"] for library in network.blas.info()} == {2}
     assert set(threads) == {1}

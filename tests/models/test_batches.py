@@ -3,11 +3,12 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.models.batches import iterate_batches, make_batch, plan_batches
+from unroll.models.batches import choose_batch_size, iterate_batches, make_batch, plan_batches
 from unroll.text.tokens import PADDING_ID, Tokens
 
 CPU = torch.device("cpu")
@@ -90,3 +91,9 @@ def test_one_text_alone() -> None:
     batch = make_batch(make_tokens([4]), np.array([0]))
     assert batch.inputs.tolist() == [[2, 3, 4, 5]]
     assert batch.lengths is None
+
+
+@pytest.mark.parametrize(("rows", "size"), [(1, 2), (448, 32), (2016, 64), (14_000, 256), (33_933, 512)])
+def test_more_rows_make_larger_batches(rows: int, size: int) -> None:
+    assert choose_batch_size("auto", rows) == size
+    assert choose_batch_size(7, rows) == 7

@@ -40,7 +40,7 @@ def test_names_are_those_that_dvc_uses() -> None:
 
 @pytest.mark.parametrize("value", ["1e-3", "0.001", "1"])
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path, value: str) -> None:
-    params = read_changed(tmp_path, "learning_rate: 0.006", f"learning_rate: {value}")
+    params = read_changed(tmp_path, "learning_rate: 0.003", f"learning_rate: {value}")
     assert params.train.learning_rate == float(value)
 
 
@@ -59,8 +59,8 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path, value: str) -> None:
         ("hidden_size: 64", "hidden_size: 12.5", "model.hidden_size = 12.5: expected an integer"),
         ("hidden_size: 64", "hidden_size: true", "model.hidden_size = True: expected an integer"),
         ("hidden_size: 64", "hidden_size:", "model.hidden_size = None: expected an integer"),
-        ("learning_rate: 0.006", "learning_rate: .nan", "train.learning_rate = nan: expected a finite number"),
-        ("learning_rate: 0.006", "learning_rate: fast", "train.learning_rate = 'fast': expected a number"),
+        ("learning_rate: 0.003", "learning_rate: .nan", "train.learning_rate = nan: expected a finite number"),
+        ("learning_rate: 0.003", "learning_rate: fast", "train.learning_rate = 'fast': expected a number"),
         ("bidirectional: true", "bidirectional: 1", "model.bidirectional = 1: expected a boolean"),
         ("  dropout: 0.3", "  dropout: 1.0", "model.dropout = 1.0: expected less than 1"),
         ("train: 0.70", "train: 0.80", "split.train + split.val + split.test = 1.1: expected 1"),

@@ -78,12 +78,17 @@ def test_token_arrays_come_back_as_they_were(tmp_path: Path) -> None:
 
 @given(st.lists(st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=9), max_size=9), max_size=4))
 def test_token_files_written_in_parts_are_those_of_the_whole(parts: list[list[list[int]]]) -> None:
-    whole = Tokens.from_lists([text for part in parts for text in part], list(range(sum(map(len, parts)))))
+    def hash_texts(texts: list[list[int]]) -> list[np.ndarray]:
+        return [np.array(text[1:], dtype=np.uint32) for text in texts]  # fewer n-grams than tokens
+
+    texts = [text for part in parts for text in part]
+    whole = Tokens.from_lists(texts, list(range(len(texts))), hash_texts(texts))
     labels = iter(whole.labels)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        save_tokens((Tokens.from_lists(part, [next(labels) for _ in part]) for part in parts), folder, "train")
-        for array in ("ids", "offsets", "labels"):
+        joined = (Tokens.from_lists(part, [next(labels) for _ in part], hash_texts(part)) for part in parts)
+        save_tokens(joined, folder, "train")
+        for array in ("ids", "offsets", "labels", "ngrams", "ngram_offsets"):
             np.save(folder / "whole.npy", getattr(whole, array))
             assert (folder / f"train.{array}.npy").read_bytes() == (folder / "whole.npy").read_bytes()
 

@@ -62,7 +62,7 @@ def measure_reach(tokens: Tokens, config: ModelConfig, cell: str, gain: float, f
 
 def configure(params: TextParams, tokens: Tokens) -> ModelConfig:
     """Return the configuration of a network of the pipeline's size, for these texts."""
-    values = params.model.model_dump(include=set(ArchitectureParams.model_fields)) | {"head": "softmax"}
+    values = params.model.model_dump(include=set(ArchitectureParams.model_fields)) | {"head": "softmax", "ngrams": 0}
     return ModelConfig(**values, vocabulary_size=int(tokens.ids.max()) + 1, classes=int(tokens.labels.max()) + 1)
 
 

@@ -17,8 +17,9 @@ from unroll.inference.network import Network, build_network
 from unroll.models.files import TEXT_PARTS, check_parts, load_config, load_labels, load_weights
 from unroll.params.common import check_params
 from unroll.text.clean import Cleaning, clean_text
+from unroll.text.ngrams import make_hasher
 from unroll.text.tokens import Tokens
-from unroll.text.vocabulary import load_tokenizer, make_text_tokenizer
+from unroll.text.vocabulary import find_longest, load_tokenizer, make_text_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Classifier:
-    """Everything in models/; `encode` returns the token ids of a cleaned text."""
+    """Everything in models/; `encode` returns the token ids of a cleaned text, `hash_text` its n-grams' hashes."""
 
     cleaning: Cleaning
     encode: Callable[[str], list[int]]
+    hash_text: Callable[[str], np.ndarray]
     network: Network
     class_names: list[str]
 
@@ -41,13 +43,16 @@ class Classifier:
         Raises:
             InputError: the weights are infinite or NaN.
         """
-        ids = [self.encode(clean_text(text, self.cleaning)) for text in texts]
+        cleaned = [clean_text(text, self.cleaning) for text in texts]
+        ids = [self.encode(text) for text in cleaned]
+        ngrams = [self.hash_text(text) for text in cleaned] if self.network.ngrams else None
         if len(ids) == 1 and ids[0]:  # batching would take a tenth of the time
-            return _check_numbers(predict_one(self.network, ids[0]))
+            return _check_numbers(predict_one(self.network, ids[0], ngrams[0] if ngrams else None))
         probabilities = np.full((len(texts), len(self.class_names)), np.nan, dtype=np.float32)
         rows = [row for row, text in enumerate(ids) if text]
         if rows:
-            tokens = Tokens.from_lists([ids[row] for row in rows], [0] * len(rows))
+            found = [ngrams[row] for row in rows] if ngrams else None
+            tokens = Tokens.from_lists([ids[row] for row in rows], [0] * len(rows), found)
             probabilities[rows] = _check_numbers(predict_all(self.network, tokens))
         return probabilities
 
@@ -85,7 +90,8 @@ def load_classifier(folder: Path = Path("models")) -> Classifier:
         )
     weights = load_weights(folder / "model.safetensors", config)
     check_parts(folder, TEXT_PARTS)  # last, because the other errors say more
-    return Classifier(cleaning, make_text_tokenizer(tokenizer), build_network(weights, config), class_names)
+    network, hash_text = build_network(weights, config), make_hasher(find_longest(tokenizer))
+    return Classifier(cleaning, make_text_tokenizer(tokenizer), hash_text, network, class_names)
 
 
 def _check_numbers(probabilities: np.ndarray) -> np.ndarray:

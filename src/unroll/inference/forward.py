@@ -14,10 +14,16 @@ from unroll.text.tokens import Tokens
 TABLE_BYTES = 2**28  # the largest table of words
 
 
-def predict_one(network: Network, ids: list[int]) -> np.ndarray:
-    """Return the classes' probabilities of a text of at least one token, `[1, classes]` float32."""
+def predict_one(network: Network, ids: list[int], ngrams: np.ndarray | None = None) -> np.ndarray:
+    """Return the classes' probabilities of a text of at least one token, `[1, classes]` float32.
+
+    ngrams: the hashes of its n-grams, [n-grams] uint32.
+    """
     # Too little work for a table or for several threads.
-    return _apply_softmax(_compute_batch(network, pack_one(ids), None), network.config.temperature)
+    logits = _compute_batch(network, pack_one(ids), None)
+    if network.ngrams and ngrams is not None:
+        logits += network.ngrams.vote(ngrams, np.array([0, len(ngrams)]))
+    return _apply_softmax(logits, network.config.temperature)
 
 
 def predict_all(network: Network, tokens: Tokens) -> np.ndarray:
@@ -37,7 +43,7 @@ def compute_logits(network: Network, tokens: Tokens) -> np.ndarray:
         table = network.table if pays else None
         for packed in pack_texts(tokens):
             logits[packed.rows] = _compute_batch(network, packed, table)
-    return logits
+    return logits + network.ngrams.vote(tokens.ngrams, tokens.ngram_offsets) if network.ngrams else logits
 
 
 def _apply_softmax(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -34,6 +34,32 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Ngrams:
+    """What n-grams say about a text's class.
+
+    weight: [buckets, classes], multiplied by idf; squares: [buckets], the square of idf; both float32.
+    """
+
+    weight: np.ndarray
+    squares: np.ndarray
+
+    def vote(self, hashes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """Hashes of all texts' n-grams ([n-grams]) and where each text's begin and end ([texts + 1]) to logits.
+
+        Returns:
+            `[texts, classes]` float32.
+        """
+        votes = np.zeros((len(offsets) - 1, self.weight.shape[1]), dtype=np.float32)
+        has_any = offsets[1:] > offsets[:-1]
+        buckets, starts = hashes % len(self.squares), offsets[:-1][has_any]
+        if len(starts):
+            squares = np.add.reduceat(self.squares[buckets], starts)
+            sums = np.add.reduceat(self.weight[buckets], starts)
+            votes[has_any] = sums / np.sqrt(np.maximum(squares, np.finfo(np.float32).tiny))[:, None]
+        return votes
+
+
+@dataclass(frozen=True)
 class Network:
     """A classifier.
 
@@ -47,6 +73,7 @@ class Network:
     score: np.ndarray | None
     head: np.ndarray
     head_bias: np.ndarray
+    ngrams: Ngrams | None
     blas: ThreadpoolController
 
     @property
@@ -65,6 +92,11 @@ def build_network(weights: dict[str, np.ndarray], config: ModelConfig) -> Networ
     head, bias = weights["head.weight"], weights["head.bias"]
     if config.head == "logit":  # the logit of the second class; the first one's is 0
         head, bias = np.concatenate([np.zeros_like(head), head]), np.concatenate([np.zeros_like(bias), bias])
+    ngrams = None
+    if config.ngrams:
+        idf, votes = weights["ngrams.idf"], weights["ngrams.weight"]
+        votes = np.concatenate([np.zeros_like(votes), votes], axis=1) if config.head == "logit" else votes
+        ngrams = Ngrams(votes * idf[:, None], idf**2)
     return Network(
         config,
         weights["embedding.weight"],
@@ -72,6 +104,7 @@ def build_network(weights: dict[str, np.ndarray], config: ModelConfig) -> Networ
         weights["pooling.score.weight"].T if config.pooling == "attention" else None,
         np.ascontiguousarray(head.T),
         bias,
+        ngrams,
         ThreadpoolController().select(user_api="blas"),
     )
 

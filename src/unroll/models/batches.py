@@ -1,8 +1,9 @@
 """From examples of any kind to batches, with as little padding as their lengths allow."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ class Examples(Protocol):
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Return the inputs of some rows, `[batch, time]` or `[batch, time, features]`, padded to the longest."""
 
+    def gather_extras(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return what a model reads of some rows besides inputs and lengths: its further arguments."""
+
     def digest(self) -> str:
         """Return a checksum of inputs and targets; equal digests are equal rows in equal order."""
 
@@ -40,13 +44,27 @@ class Batch:
 
     rows: [batch] int64, their numbers in the split; inputs: [batch, time] int64 or [batch, time, features] float32;
     targets: [batch, …]; lengths: [batch] int64 on the CPU, where packing needs them, or None if each example fills
-    its row.
+    its row; extras: further arguments of the model.
     """
 
     rows: np.ndarray
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None
+    extras: tuple[Tensor, ...] = ()
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device; its lengths stay on the CPU."""
+        inputs, targets, *extras = (_send(values, device) for values in (self.inputs, self.targets, *self.extras))
+        return Batch(self.rows, inputs, targets, self.lengths, tuple(extras))
+
+
+def choose_batch_size(wanted: int | Literal["auto"], rows: int) -> int:
+    """Return the size that was asked for; for `auto`, the power of two nearest to twice the square root of the rows.
+
+    rows: of training, at least 1. The more there are, the more steps an epoch has, and the larger batches may be.
+    """
+    return 2 ** round(1 + math.log2(rows) / 2) if wanted == "auto" else wanted
 
 
 def plan_batches(lengths: np.ndarray, batch_size: int, random: np.random.Generator | None = None) -> list[np.ndarray]:
@@ -77,7 +95,7 @@ def make_batch(examples: Examples, rows: np.ndarray) -> Batch:
     lengths = examples.lengths[rows]
     ragged = None if lengths.min() == lengths.max() else torch.from_numpy(lengths)
     inputs, targets = torch.from_numpy(examples.gather(rows)), torch.from_numpy(examples.targets[rows])
-    return Batch(rows, inputs, targets, ragged)
+    return Batch(rows, inputs, targets, ragged, tuple(map(torch.from_numpy, examples.gather_extras(rows))))
 
 
 def iterate_batches(
@@ -85,8 +103,7 @@ def iterate_batches(
 ) -> Iterator[Batch]:
     """Yield every example of the split once, on the device; with `random`, in random order."""
     for rows in plan_batches(examples.lengths, batch_size, random):
-        batch = make_batch(examples, rows)
-        yield Batch(batch.rows, _send(batch.inputs, device), _send(batch.targets, device), batch.lengths)
+        yield make_batch(examples, rows).to(device)
 
 
 def _send(values: Tensor, device: torch.device) -> Tensor:

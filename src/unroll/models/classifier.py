@@ -1,4 +1,4 @@
-"""The classifier of texts: embedding → RNN, GRU or LSTM → pooling over time → linear head."""
+"""The classifier of texts: embedding → RNN, GRU or LSTM → pooling over time → linear head, beside n-grams' votes."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from unroll.models.encoder import Pooling, RecurrentEncoder
 from unroll.models.files import ModelConfig, load_weights
 from unroll.models.layers import Dropout
+from unroll.models.ngrams import NgramVotes
 from unroll.text.tokens import PADDING_ID, UNKNOWN_ID
 
 EMBEDDING_STD = 0.1  # PyTorch's N(0, 1) costs more than three points of accuracy on headlines
@@ -25,17 +26,21 @@ class TextClassifier(nn.Module):
         self.pooling = Pooling(config.pooling, self.encoder.output_size)
         self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(self.encoder.output_size, config.outputs)
+        self.ngrams = NgramVotes(config.ngrams, config.outputs) if config.ngrams else None
         self._initialize()
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Tensor | None = None, *ngrams: Tensor) -> Tensor:
         """Ids `[batch, time]` int64, lengths ([batch] int64, on the CPU; None: full) to logits `[batch, classes]`.
 
+        ngrams: the arguments of `NgramVotes`; without them, the recurrent layers decide alone.
         A head of one logit z says how much likelier the second class is than the first: the logits are 0 and z.
         Their softmax is the sigmoid of z, and their cross-entropy the binary cross-entropy of z.
         """
         features = self.embedding_dropout(self.embedding(ids))
         states, final = self.encoder(features, lengths)
         logits = self.head(self.dropout(self.pooling(states, final, lengths)))
+        if self.ngrams is not None and ngrams:
+            logits = logits + self.ngrams(*ngrams)
         return logits if logits.shape[1] > 1 else torch.cat([torch.zeros_like(logits), logits], dim=1)
 
     def start_from(self, vectors: np.ndarray) -> None:

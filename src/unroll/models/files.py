@@ -86,6 +86,8 @@ def list_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         "head.weight": (config.outputs, output),
         "head.bias": (config.outputs,),
     }
+    if config.ngrams:
+        shapes |= {"ngrams.weight": (config.ngrams, config.outputs), "ngrams.idf": (config.ngrams,)}
     if config.pooling == "attention":
         shapes["pooling.score.weight"] = (1, output)
     for layer in range(config.layers):

@@ -17,7 +17,7 @@ def compute_outputs(model: nn.Module, examples: Examples, batch_size: int) -> Te
     with torch.inference_mode():
         for batch in iterate_batches(examples, batch_size, device):
             rows.append(torch.from_numpy(batch.rows))
-            outputs.append(model(batch.inputs, batch.lengths).cpu())
+            outputs.append(model(batch.inputs, batch.lengths, *batch.extras).cpu())
     model.train(was_training)
     in_batch_order = torch.cat(outputs)
     result = torch.empty_like(in_batch_order)

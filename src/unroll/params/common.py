@@ -47,7 +47,7 @@ class EncoderParams(Section):
 class TrainParams(Section):
     seed: Seed
     epochs: Count
-    batch_size: Count
+    batch_size: Count | Literal["auto"]
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     patience: Count
     lr_patience: Count

@@ -95,6 +95,7 @@ class ArchitectureParams(EncoderParams):
     embedding_dropout: Dropout
     pooling: Literal["last", "max", "mean", "attention"]
     head: Literal["softmax", "logit"]
+    ngrams: Annotated[int, Field(ge=0, le=2**24)]
 
 
 class ModelParams(ArchitectureParams):
@@ -111,6 +112,7 @@ class ModelParams(ArchitectureParams):
 
 class TextTrainParams(TrainParams):
     embedding_rate: Annotated[float, Field(ge=0, le=1)]
+    ngram_rate: Annotated[float, Field(gt=0, le=10_000)]
     class_weights: bool
     word_dropout: Dropout
 

@@ -34,6 +34,10 @@ class Sequences:
         """Return the sequences `rows` ([batch] int64), `[batch, time, features]` float32."""
         return self.features[rows]
 
+    def gather_extras(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return nothing: the models read features alone."""
+        return ()
+
     def digest(self) -> str:
         """Return a checksum of features and targets; equal digests are equal rows in equal order."""
         digest = hashlib.md5(usedforsecurity=False)

@@ -1,7 +1,7 @@
 """data/splits/ → data/tokens/, models/tokenizer.json, models/labels.json, metrics/tokens.json: texts as numbers."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import read_text_params
 from unroll.text.coverage import Coverage, describe_cut, describe_unknown
 from unroll.text.encode_columns import ColumnTokenizer, make_column_tokenizer
-from unroll.text.tokens import Tokens, save_tokens
+from unroll.text.ngrams import make_hasher
+from unroll.text.tokens import Tokens, flatten_ngrams, save_tokens
 from unroll.text.vocabulary import train_tokenizer
 
 SPLITS, TOKENS, MODELS = Path("data/splits"), Path("data/tokens"), Path("models")
@@ -33,11 +34,12 @@ def main() -> None:
     tokenizer = train_tokenizer(texts, params.tokenize)
     names = (batch["label"].unique().to_pylist() for batch in read_record_batches(train, "label"))
     class_names = sorted(set(chain.from_iterable(names)))
-    encoder = make_column_tokenizer(tokenizer)
+    encoder, hash_text = make_column_tokenizer(tokenizer), make_hasher(params.tokenize.max_tokens)
     shares = {}
     for split in SPLIT_NAMES:
         coverage = Coverage()
-        save_tokens(encode_split(SPLITS / f"{split}.parquet", encoder, class_names, coverage), TOKENS, split)
+        parts = encode_split(SPLITS / f"{split}.parquet", encoder, hash_text, class_names, coverage)
+        save_tokens(parts, TOKENS, split)
         shares[split] = coverage.summarize()
     with replace_when_done(MODELS / "tokenizer.json") as temporary:
         temporary.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")  # its own `save` hides the error
@@ -50,7 +52,13 @@ def main() -> None:
     print(f"tokenize: {tokenizer.get_vocab_size():,} {params.tokenize.level} tokens in the vocabulary")
 
 
-def encode_split(path: Path, encoder: ColumnTokenizer, class_names: list[str], coverage: Coverage) -> Iterator[Tokens]:
+def encode_split(
+    path: Path,
+    encoder: ColumnTokenizer,
+    hash_text: Callable[[str], np.ndarray],
+    class_names: list[str],
+    coverage: Coverage,
+) -> Iterator[Tokens]:
     """Yield the texts and labels of each batch as numbers; count in `coverage` what is cut or unknown."""
     names = pa.array(class_names)
     for batch in tqdm(
@@ -58,7 +66,8 @@ def encode_split(path: Path, encoder: ColumnTokenizer, class_names: list[str], c
     ):
         ids, offsets, cut = encoder.encode(batch["text"])
         coverage.count(ids, cut)
-        yield Tokens(ids, offsets, pc.index_in(batch["label"], names).to_numpy().astype(np.int64))
+        labels = pc.index_in(batch["label"], names).to_numpy().astype(np.int64)
+        yield Tokens(ids, offsets, labels, *flatten_ngrams([hash_text(text) for text in batch["text"].to_pylist()]))
 
 
 if __name__ == "__main__":

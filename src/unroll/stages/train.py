@@ -6,6 +6,7 @@ from pathlib import Path
 from unroll.base.errors import InputError
 from unroll.base.files import load_array, read_json
 from unroll.base.process import run_stage
+from unroll.models.batches import choose_batch_size
 from unroll.models.classifier import TextClassifier, drop_words
 from unroll.models.files import TEXT_PARTS, ModelConfig, load_labels
 from unroll.models.layers import join_embedding, limit_embedding
@@ -20,6 +21,7 @@ from unroll.training.objectives import Classification, weigh_classes
 
 TOKENS, VECTORS = Path("data/tokens"), Path("data/vectors.npy")
 MODELS, METRICS = Path("models"), Path("metrics")
+NGRAM_WEIGHTS = 4_000_000  # at most: each step goes over all of them, so many classes leave fewer buckets
 
 
 def main() -> None:
@@ -30,7 +32,8 @@ def main() -> None:
     class_names = load_labels(MODELS / "labels.json")
     check_head(params.model.head, len(class_names))
     config = ModelConfig(
-        **params.model.model_dump(include=set(ArchitectureParams.model_fields)),
+        **params.model.model_dump(include=set(ArchitectureParams.model_fields) - {"ngrams"}),
+        ngrams=min(params.model.ngrams, NGRAM_WEIGHTS // len(class_names)),
         vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
         classes=len(class_names),
     )
@@ -38,17 +41,22 @@ def main() -> None:
     vectors = load_array(VECTORS, "vectors")
     if len(vectors):
         model.start_from(vectors)
+    if model.ngrams is not None:
+        model.ngrams.weigh(train)
     model.set_submodule("embedding", limit_embedding(model.embedding, train.ids))
     weights = weigh_classes(train.labels, config.classes) if params.train.class_weights else None
     job = Job(
         config=config,
         objective=Classification(weights),
-        options=choose_options(params, pretrained=len(vectors) > 0),
+        options=choose_options(params, len(train), pretrained=len(vectors) > 0),
         parts=TEXT_PARTS,
         class_names=class_names,
         export=join_embedding,
         symptoms=describe_unknown(validation=read_json(METRICS / "tokens.json")["val"]),
-        facts={"vector_coverage": read_json(METRICS / "vectors.json")["coverage"]},
+        facts={
+            "batch_size": choose_batch_size(params.train.batch_size, len(train)),
+            "vector_coverage": read_json(METRICS / "vectors.json")["coverage"],
+        },
     )
     train_and_write(params, splits, model.to(device), job)
 
@@ -62,11 +70,16 @@ def check_head(head: str, classes: int) -> None:
         )
 
 
-def choose_options(params: TextParams, pretrained: bool) -> Options:
-    """Return how to train the embedding, and how to drop words from training texts."""
+def choose_options(params: TextParams, rows: int, pretrained: bool) -> Options:
+    """Return how to train embedding and n-grams, and how to drop words from training texts.
+
+    N-grams of few texts have to be learned faster than the recurrent layers, those of many slower: else they learn
+    the training texts by heart before the recurrent layers have learned anything.
+    """
     return Options(
         augment=lambda ids: drop_words(ids, params.train.word_dropout),
         embedding_rate=params.train.embedding_rate if pretrained else 1.0,
+        ngram_rate=params.train.ngram_rate / rows,
         frozen_epochs=math.inf if params.model.freeze_embeddings is True else params.model.freeze_embeddings,
     )
 

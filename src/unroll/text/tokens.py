@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -14,6 +14,14 @@ import numpy as np
 from unroll.base.files import load_array, replace_when_done
 
 PADDING_ID, UNKNOWN_ID = 0, 1
+# The fields of `Tokens`, as data/tokens/ has them.
+FILES: dict[str, type[np.generic]] = {
+    "ids": np.int32,
+    "offsets": np.int64,
+    "labels": np.int64,
+    "ngrams": np.uint32,
+    "ngram_offsets": np.int64,
+}
 
 
 @dataclass(frozen=True)
@@ -21,12 +29,15 @@ class Tokens:
     """The texts of one split.
 
     ids: [tokens] int32, all texts one after the other; offsets: [rows + 1] int64, text i is
-    `ids[offsets[i]:offsets[i + 1]]`; labels: [rows] int64, numbers of classes.
+    `ids[offsets[i]:offsets[i + 1]]`; labels: [rows] int64, numbers of classes; ngrams, ngram_offsets: the hashes of
+    each text's n-grams (text/ngrams.py), uint32, in the same way.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
     labels: np.ndarray
+    ngrams: np.ndarray
+    ngram_offsets: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,10 +63,17 @@ class Tokens:
         ids[inside] = self.ids[(starts[:, None] + time)[inside]]
         return ids
 
+    def gather_extras(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the n-grams' hashes of the texts `rows` ([n-grams]) and where each text's begin ([batch]), int64."""
+        sizes = self.ngram_offsets[rows + 1] - self.ngram_offsets[rows]
+        starts = np.cumsum(sizes) - sizes
+        positions = np.repeat(self.ngram_offsets[rows] - starts, sizes) + np.arange(sizes.sum())
+        return self.ngrams[positions].astype(np.int64), starts
+
     def digest(self) -> str:
-        """Return a checksum of texts, as ids, and labels; equal digests are equal rows in equal order."""
+        """Return a checksum of texts, as ids and n-grams, and labels; equal digests are equal rows in equal order."""
         digest = hashlib.md5(usedforsecurity=False)
-        for array in (self.ids, self.offsets, self.labels):
+        for array in (self.ids, self.offsets, self.labels, self.ngrams, self.ngram_offsets):
             digest.update(array.tobytes())
         return digest.hexdigest()
 
@@ -66,9 +84,10 @@ class Tokens:
         return {"source": f"data/splits/{split}.parquet", "schema": columns, "profile": profile}
 
     @classmethod
-    def from_lists(cls, ids: list[list[int]], labels: list[int]) -> "Tokens":
-        """Join lists of token ids, one for each text."""
-        return cls(*flatten_ids(ids), np.array(labels, dtype=np.int64))
+    def from_lists(cls, ids: list[list[int]], labels: list[int], ngrams: list[np.ndarray] | None = None) -> "Tokens":
+        """Join lists of token ids and arrays of n-grams' hashes, one for each text; without the latter, it has none."""
+        found = [np.zeros(0, dtype=np.uint32)] * len(ids) if ngrams is None else ngrams
+        return cls(*flatten_ids(ids), np.array(labels, dtype=np.int64), *flatten_ngrams(found))
 
 
 def flatten_ids(ids: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -78,23 +97,31 @@ def flatten_ids(ids: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=offsets[-1]), offsets
 
 
+def flatten_ngrams(ngrams: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Join arrays of hashes, one for each text; return `ngrams` and `ngram_offsets` as `Tokens` has them."""
+    offsets = np.concatenate([[0], np.cumsum([len(text) for text in ngrams], dtype=np.int64)])
+    return np.concatenate([np.zeros(0, dtype=np.uint32), *ngrams]), offsets
+
+
 def save_tokens(parts: Iterable[Tokens], folder: Path, split: str) -> None:
-    """Write `SPLIT.ids.npy`, `SPLIT.offsets.npy` and `SPLIT.labels.npy`: the texts of all parts, in their order.
+    """Write a file for each field, `SPLIT.ids.npy` and so on: the texts of all parts, in their order.
 
     Each part is written at once, so that only one is in memory.
     """
-    tokens = 0
-    with (
-        _open_array(folder / f"{split}.ids.npy", np.int32) as ids,
-        _open_array(folder / f"{split}.offsets.npy", np.int64) as offsets,
-        _open_array(folder / f"{split}.labels.npy", np.int64) as labels,
-    ):
+    tokens = ngrams = 0
+    with ExitStack() as stack:
+        files = {
+            name: stack.enter_context(_open_array(folder / f"{split}.{name}.npy", dtype))
+            for name, dtype in FILES.items()
+        }
         for part in parts:
-            ids.write(part.ids.tobytes())
-            offsets.write((part.offsets[:-1] + tokens).tobytes())
-            labels.write(part.labels.tobytes())
-            tokens += int(part.offsets[-1])
-        offsets.write(np.int64(tokens).tobytes())
+            for name in ("ids", "labels", "ngrams"):
+                files[name].write(getattr(part, name).tobytes())
+            files["offsets"].write((part.offsets[:-1] + tokens).tobytes())
+            files["ngram_offsets"].write((part.ngram_offsets[:-1] + ngrams).tobytes())
+            tokens, ngrams = tokens + int(part.offsets[-1]), ngrams + int(part.ngram_offsets[-1])
+        files["offsets"].write(np.int64(tokens).tobytes())
+        files["ngram_offsets"].write(np.int64(ngrams).tobytes())
 
 
 @contextmanager
@@ -119,5 +146,4 @@ def load_tokens(folder: Path, split: str) -> Tokens:
     Raises:
         InputError: a file is missing or is not what `save_tokens` writes.
     """
-    names = ("ids", "offsets", "labels")
-    return Tokens(**{name: load_array(folder / f"{split}.{name}.npy", "token data", mapped=True) for name in names})
+    return Tokens(**{name: load_array(folder / f"{split}.{name}.npy", "token data", mapped=True) for name in FILES})

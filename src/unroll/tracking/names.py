@@ -24,7 +24,9 @@ def name_gradient(epoch: int, norm: float) -> dict[str, float]:
 def name_training(summary: dict[str, float]) -> dict[str, float]:
     """Name the figures of metrics/train.json, rounded as there: `best/val_macro_f1`, `best/epoch`, …, `parameters`."""
     best = {"best/epoch": summary["best_epoch"]}
-    best |= {name: summary[name] for name in ("epochs", "parameters", "vector_coverage") if name in summary}
+    best |= {
+        name: summary[name] for name in ("batch_size", "epochs", "parameters", "vector_coverage") if name in summary
+    }
     return best | {f"best/{name}": round(value, 6) for name, value in summary.items() if name.startswith("val_")}
 
 

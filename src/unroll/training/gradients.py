@@ -43,7 +43,7 @@ def measure_gradients(model: nn.Module, batch: Batch, objective: Objective) -> G
         # Dropout draws random numbers; training must find its own sequence unchanged.
         devices = [batch.inputs.device] if batch.inputs.is_cuda else []
         with torch.random.fork_rng(devices=devices):
-            loss = objective.compute_loss(model(batch.inputs, batch.lengths), batch.targets)
+            loss = objective.compute_loss(model(batch.inputs, batch.lengths, *batch.extras), batch.targets)
             gradients = torch.autograd.grad(loss, [*weights.values(), read[0]])
     finally:
         hook.remove()

@@ -14,14 +14,14 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
 from unroll.base.errors import InputError
-from unroll.models.batches import Batch, Examples, iterate_batches, make_batch
+from unroll.models.batches import Batch, Examples, choose_batch_size, iterate_batches, make_batch
 from unroll.models.cells import State
-from unroll.models.layers import PartialEmbedding
 from unroll.models.predict import compute_outputs, resume_outputs
 from unroll.params.common import TrainParams
 from unroll.training.averaging import MovingAverage
 from unroll.training.gradients import Gradients, clip_gradients, measure_gradients
 from unroll.training.objectives import Classification, Objective
+from unroll.training.optimizer import find_embeddings, make_optimizer
 from unroll.training.progress import Epoch, Progress, Training
 from unroll.training.resume import Checkpoints
 
@@ -34,14 +34,16 @@ class Options:
     """Options that only some models need.
 
     augment: changes the inputs of each training batch. embedding_rate: the embeddings' share of the learning rate;
-    frozen_epochs: how many epochs they are not trained for. carry_state: examples follow each other in time, the
-    validation's after the training's. They are read in order, each starting from the last one's state. That state is
-    detached: no gradient flows back beyond an example (truncated backpropagation through time, Williams & Peng 1990).
-    keep_outputs: keep the outputs for the validation examples of every epoch, not only of the best.
+    ngram_rate: the learning rate of n-grams; frozen_epochs: how many epochs embeddings are not trained for.
+    carry_state: examples follow each other in time, the validation's after the training's. They are read in order, each
+    starting from the last one's state. That state is detached: no gradient flows back beyond an example (truncated
+    backpropagation through time, Williams & Peng 1990). keep_outputs: keep the outputs for the validation examples of
+    every epoch, not only of the best.
     """
 
     augment: Callable[[Tensor], Tensor] = field(default=lambda inputs: inputs)
     embedding_rate: float = 1.0
+    ngram_rate: float = 0.0
     frozen_epochs: float = 0
     carry_state: bool = False
     keep_outputs: bool = False
@@ -56,6 +58,11 @@ class Task:
     params: TrainParams
     objective: Objective = field(default_factory=Classification)
     options: Options = field(default_factory=Options)
+
+    @property
+    def batch_size(self) -> int:
+        """Examples of a step."""
+        return choose_batch_size(self.params.batch_size, len(self.train))
 
 
 def train_model(
@@ -93,8 +100,7 @@ def train_model(
 def _begin(model: nn.Module, task: Task) -> Progress:
     """Return a training that has not taken a step yet."""
     params = task.params
-    groups = _group_parameters(model, params.learning_rate, task.options.embedding_rate)
-    optimizer = torch.optim.Adam(groups, fused=True)
+    optimizer = make_optimizer(model, params.learning_rate, task.options.embedding_rate, task.options.ngram_rate)
     # PyTorch's patience counts the epochs that may pass; ours is the epoch at which something happens.
     scheduler = ReduceLROnPlateau(optimizer, factor=params.lr_factor, patience=params.lr_patience - 1, threshold=0)
     average = MovingAverage(model, params.weight_average) if params.weight_average else None
@@ -114,7 +120,7 @@ def _try_to_save(checkpoints: Checkpoints, progress: Progress) -> Checkpoints | 
 def _run_epoch(progress: Progress, task: Task) -> tuple[Epoch, Tensor]:
     """Train on all examples once; return the epoch's results and the outputs for the validation examples."""
     number, learning_rate = progress.next_epoch, progress.learning_rate
-    for embedding in _find_embeddings(progress.model):
+    for embedding in find_embeddings(progress.model):
         embedding.requires_grad_(number > task.options.frozen_epochs)
     before = "{} {:.3f}, ".format(*progress.history[-1].val_score) if progress.history else ""
     title = f"epoch {number}/{task.params.epochs}"
@@ -191,7 +197,7 @@ def _compute_outputs(
     """Return the model's outputs for a batch, and the state to carry on to the next one, if any."""
     inputs = options.augment(batch.inputs)
     if not options.carry_state:
-        return model(inputs, batch.lengths), None
+        return model(inputs, batch.lengths, *batch.extras), None
     outputs, carried = model.resume(inputs, state)  # type: ignore[operator]  # a SequenceModel has it
     return outputs, detach_state(carried)
 
@@ -218,32 +224,18 @@ def _validate(progress: Progress, task: Task, state: State | None) -> Tensor:
     """Return the outputs for the validation examples; state: that of the last training example."""
     if task.options.carry_state:
         return resume_outputs(progress.validated, task.val, state)
-    return compute_outputs(progress.validated, task.val, task.params.batch_size)
+    return compute_outputs(progress.validated, task.val, task.batch_size)
 
 
 def _order_batches(task: Task, epoch: int, device: torch.device) -> Iterator[Batch]:
     if task.options.carry_state:
         return iterate_batches(task.train, 1, device)
     order = np.random.default_rng([task.params.seed, epoch])
-    return iterate_batches(task.train, task.params.batch_size, device, order)
+    return iterate_batches(task.train, task.batch_size, device, order)
 
 
 def _measure_gradients(model: nn.Module, task: Task) -> Gradients:
     """Return the gradients for the first training examples, the same ones in each epoch."""
     device = next(model.parameters()).device
-    batch = make_batch(task.train, np.arange(min(task.params.batch_size, len(task.train))))
-    there = Batch(batch.rows, batch.inputs.to(device), batch.targets.to(device), batch.lengths)
-    return measure_gradients(model, there, task.objective)
-
-
-def _find_embeddings(model: nn.Module) -> list[Tensor]:
-    return [module.weight for module in model.modules() if isinstance(module, nn.Embedding | PartialEmbedding)]
-
-
-def _group_parameters(model: nn.Module, learning_rate: float, embedding_rate: float) -> list[dict[str, Any]]:
-    """Return the optimizer's groups: all other weights, then the embeddings, if any, with their share of the rate."""
-    embeddings = _find_embeddings(model)
-    known = set(map(id, embeddings))
-    others = [weight for weight in model.parameters() if id(weight) not in known]
-    groups = [{"params": others, "lr": learning_rate}, {"params": embeddings, "lr": learning_rate * embedding_rate}]
-    return [group for group in groups if group["params"]]
+    batch = make_batch(task.train, np.arange(min(task.batch_size, len(task.train))))
+    return measure_gradients(model, batch.to(device), task.objective)

@@ -9,6 +9,7 @@ import torch
 from unroll.base.devices import make_repeatable
 from unroll.base.files import write_json
 from unroll.base.process import run_stage
+from unroll.models.batches import choose_batch_size
 from unroll.models.predict import compute_outputs, resume_outputs
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import Sequences, load_sequences
@@ -32,7 +33,7 @@ def main() -> None:
         )
         outputs = resume_outputs(model, whole, None)[-len(test) :]
     else:
-        outputs = compute_outputs(model, test, params.train.batch_size)
+        outputs = compute_outputs(model, test, choose_batch_size(params.train.batch_size, len(test)))
 
     mse = float(np.mean((outputs.numpy().astype(np.float64) - test.targets) ** 2))
     scores = {"mse": mse, "rmse": mse**0.5}

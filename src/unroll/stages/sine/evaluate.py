@@ -8,6 +8,7 @@ import torch
 from unroll.base.devices import make_repeatable
 from unroll.base.files import write_json
 from unroll.base.process import run_stage
+from unroll.models.batches import choose_batch_size
 from unroll.models.predict import compute_outputs
 from unroll.params.common import SPLIT_NAMES
 from unroll.sequences.arrays import load_sequences
@@ -31,7 +32,7 @@ def main() -> None:
     phases = draw_phases(data.unseen_phases, [data.seed, SPLIT_NAMES.index("test")])
     truth = make_waves(phases, 2 * data.steps, data)[:, 1:]  # the value one step after each input, without noise
     horizon = truth[:, data.steps - 1 :]  # the free run begins with the forecast from the last input
-    forecast = compute_outputs(model, test, params.train.batch_size).numpy()
+    forecast = compute_outputs(model, test, choose_batch_size(params.train.batch_size, len(test))).numpy()
     run = free_run(model, torch.from_numpy(np.array(test.features)), data.steps).numpy()
 
     scores = {
