@@ -29,7 +29,7 @@ from unroll.models.classifier import TextClassifier
 from unroll.models.files import ModelConfig
 from unroll.params.texts import TextParams, read_text_params
 from unroll.text.tokens import Tokens
-from unroll.training.loop import Task, train_model
+from unroll.training.loop import Options, Task, train_model
 
 WORDS, ROWS, TIMED_ROWS = 60, 96, 1280
 LAYERS = [  # cell, bidirectional, layers, pooling: each cell with each pooling
@@ -168,7 +168,9 @@ def train_all() -> Trained:
         changes = {"cell": cell, "bidirectional": bidirectional, "layers": layers, "pooling": pooling}
         torch.manual_seed(recipe.seed)
         model = TextClassifier(make_config(params, **sizes, **changes))
-        training = train_model(model, Task(train, val, recipe))
+        if model.ngrams is not None:
+            model.ngrams.weigh(train)
+        training = train_model(model, Task(train, val, recipe, options=Options(ngram_rate=0.01)))
         for name in sorted(training.weights):
             digest.update(training.weights[name].numpy().tobytes())
         losses.append(training.best.val_loss)
@@ -192,7 +194,8 @@ def make_texts(rows: int, seed: int) -> Tokens:
     texts = [random.integers(4, WORDS, size=random.integers(3, 8)) for _ in range(rows)]
     for text, label in zip(texts, labels, strict=True):
         text[random.integers(len(text))] = 2 + label
-    return Tokens.from_lists([text.tolist() for text in texts], labels.tolist())
+    ngrams = [np.unique(text).astype(np.uint32) for text in texts]
+    return Tokens.from_lists([text.tolist() for text in texts], labels.tolist(), ngrams)
 
 
 def time_cells() -> dict[str, float]:

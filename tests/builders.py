@@ -79,7 +79,10 @@ def make_params(**changes: object) -> TextTrainParams:
 
 
 def make_tokens(rows: int, seed: int, noise: float = 0.0) -> Tokens:
-    """Texts of random words; the class is whether word 2 or 3 stands among them. `noise`: share of wrong labels."""
+    """Texts of random words, which are their n-grams, too; the class is whether word 2 or 3 is among them.
+
+    noise: share of wrong labels.
+    """
     random = np.random.default_rng(seed)
     texts, labels = [], []
     for _ in range(rows):
@@ -88,4 +91,4 @@ def make_tokens(rows: int, seed: int, noise: float = 0.0) -> Tokens:
         text[random.integers(len(text))] = 2 + label
         texts.append(text.tolist())
         labels.append(label if random.random() >= noise else 1 - label)
-    return Tokens.from_lists(texts, labels)
+    return Tokens.from_lists(texts, labels, [np.unique(text).astype(np.uint32) for text in texts])

@@ -20,7 +20,7 @@ from unroll.inference.forward import predict_all
 from unroll.params.common import flatten_params
 from unroll.params.texts import read_text_params
 from unroll.stages import baseline, download, evaluate, preprocess, pretrain, split, tokenize, train
-from unroll.stages.train import choose_options
+from unroll.stages.train import choose_options, configure
 from unroll.text.tokens import load_tokens
 from workspaces import list_networks
 
@@ -135,9 +135,21 @@ def test_embeddings_have_their_own_rate_where_vectors_were_given(
 ) -> None:
     params = read_text_params()
     params = params.model_copy(update={"model": params.model.model_copy(update={"freeze_embeddings": freeze})})
-    given, random = (choose_options(params, pretrained) for pretrained in (True, False))
+    given, random = (choose_options(params, 100, pretrained) for pretrained in (True, False))
     assert (given.embedding_rate, random.embedding_rate) == (0.3, 1.0)
     assert given.frozen_epochs == epochs
+
+
+def test_ngrams_learn_the_slower_the_more_rows_there_are(folder: Path) -> None:
+    params = read_text_params()
+    few, many = (choose_options(params, rows, pretrained=True).ngram_rate for rows in (2_000, 34_000))
+    assert few == 17 * many == 0.03
+
+
+def test_many_classes_leave_fewer_buckets(folder: Path) -> None:
+    params = read_text_params()
+    assert configure(params, 1_000, 4).ngrams == params.model.ngrams == 65_536
+    assert configure(params, 1_000, 500).ngrams == 8_000
 
 
 def test_the_run_of_a_training(folder: Path) -> None:

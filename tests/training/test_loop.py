@@ -18,9 +18,9 @@ from unroll.training.objectives import Classification, weigh_classes
 from unroll.training.progress import Epoch, Training
 
 
-def make_model(cell: str = "gru", seed: int = 0) -> TextClassifier:
+def make_model(cell: str = "gru", seed: int = 0, ngrams: int = 0) -> TextClassifier:
     torch.manual_seed(seed)
-    return TextClassifier(make_config(cell=cell, hidden_size=16, vocabulary_size=40))
+    return TextClassifier(make_config(cell=cell, hidden_size=16, vocabulary_size=40, ngrams=ngrams))
 
 
 def compute_loss(weights: dict[str, torch.Tensor], tokens: Tokens) -> float:
@@ -257,7 +257,8 @@ def test_training_on_cuda_learns_and_repeats(cell: str, precision: str) -> None:
     try:
         train, val = make_tokens(400, 1), make_tokens(100, 2)
         params = make_params(precision=precision)
-        first, second = (train_model(make_model(cell).to(device), Task(train, val, params)) for _ in range(2))
+        task = Task(train, val, params, options=Options(ngram_rate=0.01))
+        first, second = (train_model(make_model(cell, ngrams=64).to(device), task) for _ in range(2))
     finally:
         torch.use_deterministic_algorithms(False)
     assert first.best.val_scores["macro_f1"] > 0.95

@@ -31,12 +31,7 @@ def main() -> None:
     train = splits["train"]
     class_names = load_labels(MODELS / "labels.json")
     check_head(params.model.head, len(class_names))
-    config = ModelConfig(
-        **params.model.model_dump(include=set(ArchitectureParams.model_fields) - {"ngrams"}),
-        ngrams=min(params.model.ngrams, NGRAM_WEIGHTS // len(class_names)),
-        vocabulary_size=load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(),
-        classes=len(class_names),
-    )
+    config = configure(params, load_tokenizer(MODELS / "tokenizer.json").get_vocab_size(), len(class_names))
     model = TextClassifier(config)
     vectors = load_array(VECTORS, "vectors")
     if len(vectors):
@@ -68,6 +63,13 @@ def check_head(head: str, classes: int) -> None:
             f"params.yaml: model.head = 'logit' while the data has {classes} classes: one logit tells two apart, so "
             "expected 'softmax'"
         )
+
+
+def configure(params: TextParams, vocabulary_size: int, classes: int) -> ModelConfig:
+    """Return the configuration of the network for so many tokens and classes."""
+    values = params.model.model_dump(include=set(ArchitectureParams.model_fields))
+    values["ngrams"] = min(values["ngrams"], NGRAM_WEIGHTS // classes)
+    return ModelConfig(**values, vocabulary_size=vocabulary_size, classes=classes)
 
 
 def choose_options(params: TextParams, rows: int, pretrained: bool) -> Options:
