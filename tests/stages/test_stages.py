@@ -146,10 +146,12 @@ def test_ngrams_learn_the_slower_the_more_rows_there_are(folder: Path) -> None:
     assert few == 17 * many == 0.03
 
 
-def test_many_classes_leave_fewer_buckets(folder: Path) -> None:
+def test_many_classes_leave_no_room_for_ngrams(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     params = read_text_params()
-    assert configure(params, 1_000, 4).ngrams == params.model.ngrams == 65_536
-    assert configure(params, 1_000, 500).ngrams == 8_000
+    assert configure(params, 1_000, 61).ngrams == params.model.ngrams == 65_536
+    assert capsys.readouterr().out == ""
+    assert configure(params, 1_000, 62).ngrams == 0
+    assert "no n-grams, as 62 classes leave room for model.ngrams = 64,516 at most" in capsys.readouterr().out
 
 
 def test_the_run_of_a_training(folder: Path) -> None:

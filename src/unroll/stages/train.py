@@ -21,7 +21,7 @@ from unroll.training.objectives import Classification, weigh_classes
 
 TOKENS, VECTORS = Path("data/tokens"), Path("data/vectors.npy")
 MODELS, METRICS = Path("models"), Path("metrics")
-NGRAM_WEIGHTS = 4_000_000  # at most: each step goes over all of them, so many classes leave fewer buckets
+NGRAM_WEIGHTS = 4_000_000  # at most: each step goes over all of them
 
 
 def main() -> None:
@@ -66,9 +66,12 @@ def check_head(head: str, classes: int) -> None:
 
 
 def configure(params: TextParams, vocabulary_size: int, classes: int) -> ModelConfig:
-    """Return the configuration of the network for so many tokens and classes."""
+    """Return the configuration of the network for so many tokens and classes; without n-grams if these are too many."""
     values = params.model.model_dump(include=set(ArchitectureParams.model_fields))
-    values["ngrams"] = min(values["ngrams"], NGRAM_WEIGHTS // classes)
+    if values["ngrams"] * classes > NGRAM_WEIGHTS:
+        most = NGRAM_WEIGHTS // classes
+        print(f"train: no n-grams, as {classes} classes leave room for model.ngrams = {most:,} at most")
+        values["ngrams"] = 0
     return ModelConfig(**values, vocabulary_size=vocabulary_size, classes=classes)
 
 
