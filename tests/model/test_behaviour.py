@@ -137,9 +137,7 @@ def test_writing_does_not_change_anything(classifier: Classifier, variants: list
         ("Team reports", "fossil of new dinosaur species in journal", "Sci/Tech"),
     ],
 )
-def test_telling_words_move_the_odds_their_way(
-    classifier: Classifier, text: str, addition: str, label: str
-) -> None:
+def test_telling_words_move_the_odds_their_way(classifier: Classifier, text: str, addition: str, label: str) -> None:
     number = classifier.class_names.index(label)
     before, after = classifier.predict([text, f"{text} {addition}"])[:, number]
     assert after / (1 - after) > 1.5 * before / (1 - before)
