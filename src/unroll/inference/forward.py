@@ -22,7 +22,7 @@ def predict_one(network: Network, ids: list[int], ngrams: np.ndarray | None = No
     # Too little work for a table or for several threads.
     logits = _compute_batch(network, pack_one(ids), None)
     if network.ngrams and ngrams is not None:
-        logits += network.ngrams.vote(ngrams, np.array([0, len(ngrams)]))
+        logits += network.ngrams.vote(ngrams, np.zeros(1, dtype=np.int64))
     return _apply_softmax(logits, network.config.temperature)
 
 
@@ -43,7 +43,9 @@ def compute_logits(network: Network, tokens: Tokens) -> np.ndarray:
         table = network.table if pays else None
         for packed in pack_texts(tokens):
             logits[packed.rows] = _compute_batch(network, packed, table)
-    return logits + network.ngrams.vote(tokens.ngrams, tokens.ngram_offsets) if network.ngrams else logits
+            if network.ngrams:
+                logits[packed.rows] += network.ngrams.vote(*tokens.gather_extras(packed.rows))
+    return logits
 
 
 def _apply_softmax(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -43,18 +43,18 @@ class Ngrams:
     weight: np.ndarray
     squares: np.ndarray
 
-    def vote(self, hashes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Hashes of all texts' n-grams ([n-grams]) and where each text's begin and end ([texts + 1]) to logits.
+    def vote(self, hashes: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Hashes of all texts' n-grams ([n-grams]) and where each text's begin ([texts]) to logits.
 
         Returns:
-            `[texts, classes]` float32.
+            `[texts, classes]` float32; zeros for a text without n-grams.
         """
-        votes = np.zeros((len(offsets) - 1, self.weight.shape[1]), dtype=np.float32)
-        has_any = offsets[1:] > offsets[:-1]
-        buckets, starts = hashes % len(self.squares), offsets[:-1][has_any]
-        if len(starts):
-            squares = np.add.reduceat(self.squares[buckets], starts)
-            sums = np.add.reduceat(self.weight[buckets], starts)
+        votes = np.zeros((len(starts), self.weight.shape[1]), dtype=np.float32)
+        has_any = np.diff(starts, append=len(hashes)) > 0
+        if has_any.any():
+            buckets, firsts = hashes % len(self.squares), starts[has_any]
+            squares = np.add.reduceat(self.squares[buckets], firsts)
+            sums = np.add.reduceat(self.weight[buckets], firsts)
             votes[has_any] = sums / np.sqrt(np.maximum(squares, np.finfo(np.float32).tiny))[:, None]
         return votes
 
