@@ -248,6 +248,23 @@ def test_bfloat16_is_for_cuda_alone() -> None:
         check_precision("bfloat16", torch.device("cpu"))
 
 
+def test_ngrams_are_trained_at_their_own_rate() -> None:
+    train, val = make_tokens(400, 1), make_tokens(100, 2)
+
+    def learn(rate: float) -> dict[str, torch.Tensor]:
+        model = make_model(ngrams=64)
+        with torch.no_grad():  # so that only n-grams can tell the classes apart
+            model.embedding.weight.zero_()
+        task = Task(train, val, make_params(epochs=3), options=Options(ngram_rate=rate, embedding_rate=0))
+        return train_model(model, task).weights
+
+    votes = learn(0.1)["ngrams.weight"]  # the n-grams of these texts are their words: 2 is of class 0, 3 of class 1
+    assert votes[2, 0] > votes[2, 1] + 0.5
+    assert votes[3, 1] > votes[3, 0] + 0.5
+    assert not votes[40:].any()
+    assert not learn(0.0)["ngrams.weight"].any()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
