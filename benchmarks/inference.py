@@ -14,7 +14,7 @@ from benchmarks.epochs import build_textbook, list_layers, load_textbook, name_l
 from benchmarks.measure import Comparison, Section, at_least, at_most, compare, time_processor
 from benchmarks.rows import Headlines, take_rows, tile_texts
 from unroll.base.files import write_json
-from unroll.inference.classifier import Classifier, load_classifier
+from unroll.inference.classifier import Classifier, load_classifier, load_network
 from unroll.inference.forward import predict_all
 from unroll.models.classifier import TextClassifier
 from unroll.models.files import TEXT_PARTS, ModelConfig, write_checksums
@@ -49,8 +49,9 @@ def _measure_layer(headlines: Headlines, config: ModelConfig, rows: int, rounds:
     model = build_textbook(config, packed=config.bidirectional)
     with TemporaryDirectory() as folder:
         classifier = load_untrained(headlines, config, Path(folder))
+        network = load_network(Path(folder), classifier.class_names).network
     bulk = compare(
-        lambda: predict_all(classifier.network, tokens),
+        lambda: predict_all(network, tokens),
         lambda: textbook.predict(model, loader),
         rounds,
     )

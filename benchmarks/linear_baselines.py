@@ -15,9 +15,11 @@ from sklearn.svm import LinearSVC
 
 from unroll.base.files import load_array
 from unroll.base.process import run_stage
-from unroll.evaluation.baseline import CANDIDATES, make_features
 from unroll.evaluation.bootstrap import bootstrap_macro_f1
 from unroll.evaluation.validation import compute_macro_f1
+from unroll.linear.fit import CANDIDATES, learn_vocabulary, make_rows
+from unroll.params.texts import read_text_params
+from unroll.text.ngrams import make_hashers
 from unroll.text.tokens import Tokens, load_tokens
 
 SPLITS, TOKENS, VECTORS = Path("data/splits"), Path("data/tokens"), Path("data/vectors.npy")
@@ -33,9 +35,9 @@ def main() -> None:
     tokens = {name: load_tokens(TOKENS, name) for name in texts}
     labels = {name: np.array(split.labels) for name, split in tokens.items()}
     classes = int(labels["train"].max()) + 1
-    features = make_features()
-    words = {"train": features.fit_transform(texts["train"])}
-    words |= {name: features.transform(texts[name]) for name in ("val", "test")}
+    hashers = make_hashers(read_text_params().tokenize.max_tokens)
+    vocabularies = tuple(learn_vocabulary(texts["train"], hash_text, 10_000_000) for hash_text in hashers)
+    words = {name: make_rows(split, vocabularies, hashers) for name, split in texts.items()}
     vectors = load_array(VECTORS, "vectors")
     means = {name: average_vectors(split, vectors) for name, split in tokens.items()} if len(vectors) else {}
 

@@ -37,10 +37,11 @@ TRACKING = f"tracking/test_training.py {STAGES}"
 LOOP = "training/test_loop.py models/test_layers_embedding.py training/test_resume.py"
 FORWARD = "inference/test_forward.py models/test_encoder.py"
 SUITES = {  # the tests that cover a module, the quickest first
-    "evaluation/baseline": f"evaluation/test_baseline.py {STAGES}",
-    "evaluation/bootstrap": "evaluation/test_baseline.py",
+    "evaluation/bootstrap": "evaluation/test_bootstrap.py",
     "evaluation/scores": f"evaluation/test_scores.py {STAGES}",
-    "evaluation/validation": "evaluation/test_scores.py evaluation/test_baseline.py",
+    "evaluation/validation": "evaluation/test_scores.py evaluation/test_validation.py",
+    "linear/fit": f"linear/test_fit.py {STAGES}",
+    "linear/model": f"linear/test_model.py linear/test_fit.py {STAGES}",
     "models/batches": f"models/test_batches.py {FORWARD}",
     "models/cells": "models/test_cells.py",
     "models/classifier": f"{FORWARD} training/test_loop.py",

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
 
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +77,12 @@ class Workspace:
 def list_networks(runs: "list[Run]") -> "list[Run]":
     """Return the runs of networks, without those of baselines."""
     return [run for run in runs if run.data.tags.get("model") != "linear"]
+
+
+def find_model(workspace: Workspace, version: "ModelVersion") -> Path:
+    """Return the folder that a version of the registered model was logged from."""
+    models = workspace.path / "models"
+    return models / "linear" if version.tags["cell"] == "linear" else models
 
 
 def set_params(workspace: Workspace, section: str, **values: object) -> None:

@@ -74,7 +74,7 @@ def test_both_ways_to_compute_agree_on_the_trained_model(reproduced: Workspace, 
     config = load_config(models / "config.json")
     model = load_model(models / "model.safetensors", config)
     expected = compute_probabilities(model, tokens, 64, config.temperature)
-    np.testing.assert_allclose(predict_all(classifier.network, tokens), expected, atol=1e-5)
+    np.testing.assert_allclose(predict_all(classifier.model.network, tokens), expected, atol=1e-5)
     texts = pd.read_parquet(reproduced.path / "data" / "splits" / "test.parquet")["text"].tolist()
     np.testing.assert_allclose(classifier.predict(texts), expected, atol=1e-5)
     for row, text in enumerate(texts):
@@ -152,7 +152,7 @@ def test_telling_words_move_the_odds_their_way(classifier: Classifier, text: str
     ],
 )
 def test_words_never_seen_count_by_their_parts(classifier: Classifier, words: str, label: str) -> None:
-    assert set(classifier.encode(words)) == {UNKNOWN_ID}
+    assert set(classifier.model.encode(words)) == {UNKNOWN_ID}
     assert name_classes(classifier, [words]) == [label]
 
 

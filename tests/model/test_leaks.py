@@ -29,10 +29,10 @@ CHANGES = {
 WEIGHTS = "models/model.safetensors"
 LEARNED = ("data/splits/train.parquet", "data/vectors.npy", "models/tokenizer.json", "models/labels.json", WEIGHTS)
 # What is chosen by validation as well: the best epoch, the temperature.
-CHOSEN = ("models/config.json", "metrics/train.json", "metrics/plots/history.csv")
+CHOSEN = ("models/config.json", "models/linear/model.safetensors", "metrics/train.json", "metrics/plots/history.csv")
 BASELINE = ("c", "temperature", "val_macro_f1", "parameters")
 FROM_SPLITS = (tokenize, pretrain, train)
-ALL = (preprocess, split, baseline, *FROM_SPLITS)
+ALL = (preprocess, split, *FROM_SPLITS, baseline)
 
 Row = tuple[str, str, str]  # text, label, context
 KNOWN = ("goal", "match", "team", "share", "market", "profit")

@@ -99,14 +99,8 @@ def list_anchors(page: str) -> list[str]:
     return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.exhaustive if name != "hello" else ())  # the shortest
-        for name in sorted(path.parent.name for path in ROOT.glob("pipelines/*/README.md"))
-    ],
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in ROOT.glob("pipelines/*/README.md")))
 def test_the_commands_of_a_pipelines_readme_run(all_pipelines: Workspace, tmp_path: Path, name: str) -> None:
     workspace = Workspace(all_pipelines.copy_to(tmp_path / "repository").path / "pipelines" / name)
     commands = find_commands((ROOT / "pipelines" / name / "README.md").read_text())

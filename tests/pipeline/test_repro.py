@@ -6,6 +6,7 @@ from secrets import token_hex
 
 import pytest
 
+from unroll.models.files import LINEAR_PARTS, TEXT_PARTS
 from workspaces import Workspace, set_params
 
 pytestmark = pytest.mark.slow
@@ -25,14 +26,9 @@ def find_concerned(workspace: Workspace) -> list[str]:
 
 
 def test_a_fresh_clone_gets_models_and_metrics(reproduced: Workspace) -> None:
-    assert sorted(path.name for path in (reproduced.path / "models").iterdir() if path.suffix) == [
-        "checksums.json",
-        "cleaning.json",
-        "config.json",
-        "labels.json",
-        "model.safetensors",
-        "tokenizer.json",
-    ]
+    models = reproduced.path / "models"
+    for folder, parts in ((models, TEXT_PARTS), (models / "linear", LINEAR_PARTS)):
+        assert {path.name for path in folder.iterdir() if path.suffix} == {"checksums.json", *parts}
     scores, per_class = read_json(reproduced, "metrics/test.json"), read_json(reproduced, "metrics/per_class.json")
     data, train = read_json(reproduced, "metrics/data.json"), read_json(reproduced, "metrics/train.json")
     assert data["rows_in"] == data["rows_out"] == 2880
@@ -81,7 +77,10 @@ CHANGES = {  # of a parameter → the stages that depend on it, besides evaluate
     ("text_column: text", "text_column: headline"): (["preprocess"], ["preprocess", "evaluate"]),
     ("numbers: keep", "numbers: mask"): (["preprocess"], ALL[1:]),
     ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize"): (["split"], ALL[2:]),
-    ("max_tokens: 64", "max_tokens: 6"): (["tokenize"], ["tokenize", "pretrain", "train", "evaluate"]),
+    ("max_tokens: 64", "max_tokens: 6"): (
+        ["tokenize", "baseline"],
+        ["tokenize", "pretrain", "baseline", "train", "evaluate"],
+    ),
     ("method: skipgram", "method: none"): (["tokenize", "pretrain"], ["tokenize", "pretrain", "train", "evaluate"]),
     ("cell: gru", "cell: rnn"): (["train"], ["train", "evaluate"]),
     ("mistakes: 100", "mistakes: 10"): ([], ["evaluate"]),

@@ -19,9 +19,10 @@ from ruamel.yaml import YAML
 from builders import NOT_PORTABLE
 from unroll.params.common import flatten_params
 from unroll.params.texts import read_text_params
+from unroll.text.tokens import load_tokens
 from unroll.tracking.baseline import log_baseline
 from unroll.tracking.store import connect
-from workspaces import Workspace, list_networks, set_params
+from workspaces import Workspace, find_model, list_networks, set_params
 
 pytestmark = pytest.mark.slow
 FITTED = ("c", "parameters", "temperature", "val_macro_f1")  # what metrics/baseline.json has beside test scores
@@ -135,19 +136,21 @@ def test_experiments_at_the_same_time_share_one_run_of_their_baseline(
     def log(_: int) -> None:
         store = connect(params.tracking.experiment)  # each with a lock of its own, as processes have
         meet.wait()
-        log_baseline(store, params)
+        log_baseline(store, params, load_tokens(Path("data/tokens"), "val"))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(log, range(4)))
     (run,) = client.search_runs(["1"])
     assert (run.info.status, run.data.tags["restored"]) == ("FINISHED", "true")
+    (version,) = client.search_model_versions("name = 'headlines'")
+    assert version.run_id == run.info.run_id
 
 
 @pytest.mark.exhaustive
 def test_another_baseline_leaves_the_differences_to_the_one_before(workspace: Workspace) -> None:
     (first,), (linear,) = list_runs(workspace), list_baselines(workspace)
     workspace.change(
-        "CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)", "CANDIDATES = (0.001,)", "src/unroll/evaluation/baseline.py"
+        "CANDIDATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)", "CANDIDATES = (0.001,)", "src/unroll/linear/fit.py"
     )
     assert workspace.stages_run("dvc", "repro") == ["baseline", "evaluate"]
     again, second = list_runs(workspace)
@@ -400,42 +403,53 @@ def test_two_experiments_with_the_same_model_keep_their_own_runs_and_share_a_ver
         assert runs[name].data.params["train.patience"] == patience
         assert runs[name].data.tags["dvc.experiments"] == name
         assert runs[name].data.tags["test_md5"]
-    assert len(make_client(workspace).search_model_versions("name = 'headlines'")) == 2  # one, and the first model
+    # One, the first model, and the linear one.
+    assert len(make_client(workspace).search_model_versions("name = 'headlines'")) == 3
 
 
 @pytest.mark.exhaustive
 def test_the_champion_is_the_best_on_the_validation_rows_of_the_latest_training(workspace: Workspace) -> None:
     def find_champion() -> str:
-        return make_client(workspace).get_model_version_by_alias("headlines", "champion").tags["model_md5"]
+        return make_client(workspace).get_model_version_by_alias("headlines", "champion").run_id
 
-    (first,) = list_runs(workspace)
-    best = first.data.tags["model_md5"]
+    runs = [*list_runs(workspace), *list_baselines(workspace)]
+    best = max(runs, key=lambda run: run.data.metrics["best/val_macro_f1"]).info.run_id
     workspace.run("dvc", "exp", "run", "--temp", "--name", "worse", "-S", "train.epochs=1")
     assert find_champion() == best
     # Other validation rows: scores cannot be compared with those before.
     workspace.run("dvc", "exp", "run", "--temp", "--name", "other", "-S", "split.seed=2", "-S", "train.epochs=1")
-    assert find_champion() == {run.info.run_name: run for run in list_runs(workspace)}["other"].data.tags["model_md5"]
+    assert find_champion() not in {run.info.run_id for run in runs}
     workspace.run("dvc", "exp", "run", "--temp", "--name", "worst", "-S", "train.epochs=1", "-S", "model.hidden_size=4")
     assert find_champion() == best
 
 
 def test_a_version_is_all_of_models_and_the_validation_rows(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    quick_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The weights stay the same: those shares leave the training rows alone, and a class gets another name."""
+    workspace = quick_workspace
+    set_params(workspace, "tracking", enabled=True)
+    workspace.run("dvc", "repro", "--force", "--single-item", "train")
+    workspace.run("dvc", "repro", "--force", "--single-item", "evaluate")
+    workspace.commit()
 
     def run_experiment(name: str, *changes: str) -> ModelVersion:
         output = workspace.run("dvc", "exp", "run", "--temp", "--name", name, *changes).stdout
         assert "warning" not in output
-        champion = make_client(workspace).get_model_version_by_alias("headlines", "champion")
-        assert champion.run_id == {run.info.run_name: run for run in list_runs(workspace)}[name].info.run_id
-        return champion
+        own = {run.info.run_name: run for run in list_runs(workspace)}[name].info.run_id
+        client = make_client(workspace)
+        (version,) = client.search_model_versions(f"name = 'headlines' and run_id = '{own}'")
+        champion = client.get_model_version_by_alias("headlines", "champion")
+        assert champion.tags["val_rows"] == version.tags["val_rows"]
+        return version
 
     other_rows = run_experiment("other-rows", "-S", "split.val=0.2", "-S", "split.test=0.1")
     table = (workspace.path / "data/sample/headlines.csv").read_text().replace(",Sci/Tech", ",Science")
     (workspace.path / "mine.csv").write_text(table)
     renamed = run_experiment("renamed", "-S", "data.dataset=csv", "-S", "data.url=mine.csv")
-    first = make_client(workspace).get_model_version("headlines", "1")
+    of_one_epoch = [run for run in list_runs(workspace) if run.data.params["train.epochs"] == "1"]
+    (run,) = [run for run in of_one_epoch if run.info.run_name not in ("other-rows", "renamed")]
+    (first,) = make_client(workspace).search_model_versions(f"name = 'headlines' and run_id = '{run.info.run_id}'")
     assert len({version.tags["model_md5"] for version in (first, other_rows, renamed)}) == 1
     assert len({version.tags["val_rows"] for version in (first, other_rows, renamed)}) == 3
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace.path / 'mlflow.db'}")
@@ -450,7 +464,7 @@ def test_an_experiment_that_changes_no_output_has_its_run_all_the_same(workspace
     assert (own.info.run_name, own.data.tags["restored"]) == ("same", "true")
     assert own.data.params["tokenize.vocabulary_size"] == "200000"
     assert own.data.tags["model_md5"] == first.data.tags["model_md5"]
-    assert len(make_client(workspace).search_model_versions("name = 'headlines'")) == 1
+    assert len(make_client(workspace).search_model_versions("name = 'headlines'")) == 2  # it and the linear one
     table = workspace.run("unroll", "runs", "--format", "csv").stdout
     assert own.info.run_id in table and "no run" not in table
 
@@ -467,13 +481,19 @@ def test_whatever_fails_in_tracking_does_not_end_a_training(quick_workspace: Wor
     assert "ValueError: a bug" in failed.stdout
 
 
-def test_the_champion_answers_as_unroll_predict_does(reproduced: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cell", ["gru", "linear"])
+def test_a_version_answers_as_unroll_predict_does(
+    cell: str, reproduced: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from unroll.inference.classifier import load_classifier
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{reproduced.path / 'mlflow.db'}")
     texts = ["Shares fall on profit warning", "Striker scores twice in cup final"]
-    classifier = load_classifier(reproduced.path / "models")
-    model = mlflow.pyfunc.load_model("models:/headlines@champion")
+    versions = {found.tags["cell"]: found for found in make_client(reproduced).search_model_versions()}
+    assert set(versions) == {"gru", "linear"}
+    assert versions[cell].description.startswith(f"{cell}, validation macro-F1 0.")
+    classifier = load_classifier(find_model(reproduced, versions[cell]))
+    model = mlflow.pyfunc.load_model(f"models:/headlines/{versions[cell].version}")
     pd.testing.assert_frame_equal(model.predict(texts), classifier.tabulate(texts))
     with_empty = model.predict([*texts, "!"])
     assert with_empty.iloc[2].tolist() == ["", None, None, None, None]

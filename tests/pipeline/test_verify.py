@@ -38,7 +38,7 @@ def test_the_first_output_that_differs_is_named() -> None:
     assert "no output" in describe_difference(one, one)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # what is in Git was computed elsewhere: test_pipelines.py compares with that
 def test_the_default_pipeline_comes_to_the_same_bytes_under_other_circumstances(
     pristine: Workspace, reproduced: Workspace, tmp_path: Path
 ) -> None:

@@ -1,13 +1,13 @@
-"""N-grams: those of the linear baseline, hashed the same everywhere, and bounded."""
+"""N-grams: which they are, hashed the same everywhere, and bounded."""
 
 from zlib import crc32
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfVectorizer
 
-from unroll.evaluation.baseline import make_features
-from unroll.text.ngrams import CHARACTERS, make_hasher
+from unroll.text.ngrams import CHARACTERS, make_hasher, make_hashers
 
 
 def hash_all(ngrams: set[str]) -> list[int]:
@@ -15,13 +15,13 @@ def hash_all(ngrams: set[str]) -> list[int]:
 
 
 @given(st.lists(st.text(st.characters(categories=("Ll", "Lo", "Nd")), min_size=1, max_size=9), max_size=9))
-def test_they_are_those_of_the_baseline(words: list[str]) -> None:
+def test_they_are_words_pairs_and_parts_of_words(words: list[str]) -> None:
     text = " ".join(words)
-    features = dict(make_features().transformer_list)
-    expected = set(features["characters"].build_analyzer()(text))
-    found = set(features["words"].build_analyzer()(text))
-    expected |= {ngram if " " in ngram else f" {ngram} " for ngram in found}  # a word has its borders
-    assert make_hasher(64)(text).tolist() == hash_all(expected)
+    parts = set(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5)).build_analyzer()(text))
+    found = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), lowercase=False).build_analyzer()(text)
+    whole = {ngram if " " in ngram else f" {ngram} " for ngram in found}  # a word has its borders
+    assert [hash_text(text).tolist() for hash_text in make_hashers(64)] == [hash_all(whole), hash_all(parts)]
+    assert make_hasher(64)(text).tolist() == hash_all(whole | parts)
 
 
 def test_hashes_do_not_change() -> None:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
 from imports import PACKAGE, find_packages
-from unroll.tracking.registry import CHAMPION, INFERENCE_PACKAGES, choose_champion
+from unroll.text.tokens import Tokens
+from unroll.tracking.registry import CHAMPION, INFERENCE_PACKAGES, READING_PARTS, choose_champion, identify_rows
 
 
 def test_a_logged_model_requires_what_its_code_imports() -> None:
@@ -43,3 +45,19 @@ def test_the_champion_is_the_first_of_the_best_on_the_same_validation_rows(
         client.create_model_version(name, str(tmp_path), tags=tags)
     choose_champion(client, name, "now")
     assert client.get_model_version_by_alias(name, CHAMPION).version == champion
+
+
+@pytest.mark.parametrize("changed", ["cleaning.json", "labels.json"])
+def test_scores_compare_only_where_rows_are_read_and_named_alike(tmp_path: Path, changed: str) -> None:
+    """Two cleanings may leave the same of these rows; the older champion would still clean its own way."""
+    ngrams = [np.array([5, 9], dtype=np.uint32), np.array([7], dtype=np.uint32)]
+    rows = Tokens.from_lists([[1, 2], [3]], [0, 1], ngrams)
+    for name in READING_PARTS:
+        (tmp_path / name).write_text("{}")
+    before = identify_rows(rows, tmp_path)
+    assert identify_rows(rows, tmp_path) == before
+    assert identify_rows(Tokens.from_lists([[1], [1]], [0, 1], ngrams), tmp_path) == before  # another vocabulary
+    assert identify_rows(Tokens.from_lists([[1, 2], [3]], [1, 0], ngrams), tmp_path) != before
+    assert identify_rows(Tokens.from_lists([[1, 2], [3]], [0, 1], ngrams[::-1]), tmp_path) != before
+    (tmp_path / changed).write_text('{"numbers": "mask"}')
+    assert identify_rows(rows, tmp_path) != before

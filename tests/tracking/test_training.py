@@ -15,7 +15,6 @@ from unroll.sequences.arrays import load_sequences
 from unroll.sequences.params import SequenceParams, read_sequence_params
 from unroll.stages import train_sequences
 from unroll.stages.sine import evaluate, generate
-from unroll.text.tokens import Tokens
 from unroll.tracking import runs
 from unroll.tracking import training as tracking
 from unroll.tracking.store import connect, describe_process
@@ -151,19 +150,6 @@ def test_a_store_that_is_lost_does_not_stop_it(
             "its run lacks the epochs from 3 on, scores and model; the next evaluation logs them to another one"
         )
         assert client.get_run(run_id).info.status == "RUNNING"
-
-
-@pytest.mark.parametrize("changed", ["cleaning.json", "labels.json", "tokenizer.json"])
-def test_scores_compare_only_where_rows_are_read_and_named_alike(tmp_path: Path, changed: str) -> None:
-    """Two cleanings may leave the same ids of these rows; the older champion would still clean its own way."""
-    rows = Tokens.from_lists([[1, 2], [3]], [0, 1])
-    for name in tracking.READING_PARTS:
-        (tmp_path / name).write_text("{}")
-    before = tracking.identify_rows(rows, tmp_path)
-    assert tracking.identify_rows(rows, tmp_path) == before
-    assert tracking.identify_rows(Tokens.from_lists([[1, 2], [3]], [1, 0]), tmp_path) != before
-    (tmp_path / changed).write_text('{"numbers": "mask"}')
-    assert tracking.identify_rows(rows, tmp_path) != before
 
 
 def test_a_run_whose_process_is_gone_is_marked_the_next_time(client: MlflowClient) -> None:

@@ -1,1 +1,1 @@
-"""From predictions to scores: metrics, calibration, intervals, baseline, plots. It imports no other subpackage."""
+"""From predictions to scores: metrics, calibration, intervals, plots. It imports no other subpackage."""

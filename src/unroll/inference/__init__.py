@@ -1,1 +1,1 @@
-"""Predictions with NumPy, without PyTorch. It imports base, params, data, text and the files of models."""
+"""Predictions with NumPy, without PyTorch. It imports base, params, data, text, linear and the files of models."""

@@ -100,6 +100,7 @@ def list_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 CHECKSUMS, WEIGHTS = "checksums.json", "model.safetensors"
 TEXT_PARTS = ("cleaning.json", "config.json", "labels.json", "tokenizer.json", WEIGHTS)
+LINEAR_PARTS = ("cleaning.json", "config.json", "labels.json", WEIGHTS)
 SEQUENCE_PARTS = ("config.json", WEIGHTS)
 
 

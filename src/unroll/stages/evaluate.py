@@ -74,7 +74,7 @@ def main() -> None:
         summary = f"macro-F1 **{scores['macro_f1']:.4f}** on the test split, {val:.4f} on the validation split"
         metrics, files = name_scores(scores, per_class), ["test.json", "per_class.json"]
         store = connect(params.tracking.experiment)
-        log_baseline(store, params)  # its stage does not run if DVC has its results
+        log_baseline(store, params, splits["val"])  # its stage does not run if DVC has its results
         log_evaluation(store, params, splits, Evaluation(summary, metrics, files, figures, {"mistakes.json": mistakes}))
     print(
         f"evaluate: macro-F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f} on {len(labels):,} test rows; "

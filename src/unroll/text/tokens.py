@@ -77,6 +77,13 @@ class Tokens:
             digest.update(array.tobytes())
         return digest.hexdigest()
 
+    def identify(self) -> str:
+        """Return a checksum of labels and texts, whatever vocabulary reads these: the n-grams stand for them."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for array in (self.labels, self.ngrams, self.ngram_offsets):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
     def describe(self, split: str) -> dict[str, Any]:
         """Return what MLflow shows about the data."""
         profile = {"num_rows": len(self), "num_tokens": len(self.ids)}

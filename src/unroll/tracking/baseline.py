@@ -8,11 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unroll.base.files import compute_hash, read_json
+from unroll.models.files import CHECKSUMS, LINEAR_PARTS, WEIGHTS
 from unroll.params.common import flatten_params
 from unroll.params.texts import TextParams
+from unroll.text.tokens import Tokens
 from unroll.tracking.names import name_baseline
 from unroll.tracking.origin import describe_origin
-from unroll.tracking.runs import DESCRIPTION, RESTORED, create_run, end_run, log_metrics, make_metrics
+from unroll.tracking.registry import Standing, identify_rows, log_model, register_model
+from unroll.tracking.runs import (
+    CHECKSUMS_MD5,
+    DESCRIPTION,
+    MODEL_MD5,
+    RESTORED,
+    create_run,
+    end_run,
+    log_metrics,
+    make_metrics,
+)
 from unroll.tracking.store import Store, require_store
 
 if TYPE_CHECKING:
@@ -22,16 +34,20 @@ METRICS = Path("metrics")
 # The tags that link a run to outputs in dvc.lock. Two tags, as classes with other names may have the same scores.
 BASELINE_MD5, CLASSES_MD5 = "baseline_md5", "baseline_per_class_md5"
 BASELINE_LINKS = {BASELINE_MD5: "metrics/baseline.json", CLASSES_MD5: "metrics/baseline_per_class.json"}
+FOLDER = Path("models/linear")
 MODEL, LINEAR = "model", "linear"  # the tag that distinguishes its run from those of networks
 STAGES = ("download", "preprocess", "split")  # the stages before it
-PARAMS = ("data.", "preprocess.", "split.", "evaluate.calibration_bins")  # what it and the stages before it depend on
+# What it and the stages before it depend on.
+PARAMS = ("data.", "preprocess.", "split.", "tokenize.max_tokens", "evaluate.calibration_bins")
+IDENTITY = {MODEL_MD5: WEIGHTS, CHECKSUMS_MD5: CHECKSUMS}  # the tags of its version, as networks have them
 CHOSEN = ("c", "temperature")  # by validation
 
 
-def log_baseline(store: Store, params: TextParams, seconds: float | None = None) -> None:
+def log_baseline(store: Store, params: TextParams, val: Tokens, seconds: float | None = None) -> None:
     """Log metrics/baseline.json and baseline_per_class.json as a run, unless there is one already.
 
-    seconds: how long fitting took; without it, the run is tagged as restored.
+    Its model, models/linear/, is registered beside the networks. val: the validation rows that chose it; seconds: how
+    long fitting took; without it, the run is tagged as restored.
 
     Raises:
         InputError: the store cannot be used.
@@ -42,7 +58,8 @@ def log_baseline(store: Store, params: TextParams, seconds: float | None = None)
     with require_store(store.uri), store.lock:
         runs = store.client.search_runs([store.experiment_id], f"tags.{BASELINE_MD5} = '{md5s[BASELINE_MD5]}'")
         if not find_baseline(runs, own, md5s):
-            _make_run(store, own, md5s, seconds)
+            standing = Standing(read_json(METRICS / "baseline.json")["val_macro_f1"], identify_rows(val, FOLDER))
+            _make_run(store, own, md5s, standing, params.registered_model, seconds)
 
 
 def keep_params(params: Mapping[str, Any]) -> dict[str, str]:
@@ -67,7 +84,9 @@ def is_baseline(run: "MlflowRun") -> bool:
     return run.data.tags.get(MODEL) == LINEAR
 
 
-def _make_run(store: Store, own: dict[str, str], md5s: dict[str, str], seconds: float | None) -> None:
+def _make_run(
+    store: Store, own: dict[str, str], md5s: dict[str, str], standing: Standing, registered: str, seconds: float | None
+) -> None:
     scores, per_class = (read_json(METRICS / f"{name}.json") for name in ("baseline", "baseline_per_class"))
     text = (
         f"Linear baseline on {own['data.dataset']}: macro-F1 **{scores['macro_f1']:.4f}** on the test split, "
@@ -83,5 +102,8 @@ def _make_run(store: Store, own: dict[str, str], md5s: dict[str, str], seconds: 
             store.client.log_artifact(run_id, str(METRICS / name), "metrics")
         if seconds is None:
             store.client.set_tag(run_id, RESTORED, "true")
+        identity = {tag: compute_hash(FOLDER / name, "md5") for tag, name in IDENTITY.items()} | {"cell": LINEAR}
+        model_id = log_model(store, run_id, FOLDER, LINEAR_PARTS)
+        register_model(store, run_id, model_id, registered, standing, identity)
     for tag in (CLASSES_MD5, BASELINE_MD5):  # last, so that no incomplete run is found
         store.client.set_tag(run_id, tag, md5s[tag])

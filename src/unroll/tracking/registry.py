@@ -1,13 +1,18 @@
 """Models in MLflow: logged without pickle, registered under one name, the best of them called champion."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from unroll.base.files import read_json
+from unroll.base.files import compute_hash, read_json
+from unroll.models.files import CHECKSUMS
+from unroll.text.tokens import Tokens
 from unroll.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 CHAMPION = "champion"
+READING_PARTS = ("cleaning.json", "labels.json")  # of models/: what a model reads of a text, and class to its name
 EXAMPLE = ["Shares fall after profit warning", "Striker scores twice in cup final"]
 # The packages that models/ needs to predict; logged with the model, so that it can be served elsewhere.
 INFERENCE_PACKAGES = (
@@ -39,8 +45,10 @@ class Standing:
     val_rows: str
 
 
-def log_model(store: Store, run_id: str, models: Path) -> str:
-    """Log models/ as a model that loads without pickle: its code is a file, its weights are in safetensors.
+def log_model(store: Store, run_id: str, models: Path, parts: Collection[str]) -> str:
+    """Log files of models/ as a model that loads without pickle: its code is a file, its weights are in safetensors.
+
+    parts: the files that models/checksums.json lists.
 
     Returns:
         The model's id.
@@ -50,11 +58,15 @@ def log_model(store: Store, run_id: str, models: Path) -> str:
     package = Path(__file__).parents[1]
     mlflow.set_tracking_uri(store.uri)
     mlflow.set_registry_uri(store.uri)
-    with mlflow.start_run(run_id=run_id):
+    with mlflow.start_run(run_id=run_id), TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "models"
+        folder.mkdir()
+        for name in (*parts, CHECKSUMS):
+            shutil.copyfile(models / name, folder / name)
         logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package / "tracking" / "mlflow_model.py"),
-            artifacts={"models": str(models)},
+            artifacts={"models": str(folder)},
             code_paths=[str(package)],
             # Given explicitly: inferring them would run a second process for many seconds.
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in INFERENCE_PACKAGES],
@@ -62,6 +74,15 @@ def log_model(store: Store, run_id: str, models: Path) -> str:
             input_example=EXAMPLE,
         )
     return logged.model_id
+
+
+def identify_rows(val: Tokens, models: Path) -> str:
+    """Return a checksum of what a score refers to: the rows, how texts are cleaned, and the names of their classes.
+
+    Two cleanings may give these rows the same texts, and yet read another text differently.
+    """
+    parts = [val.identify(), *(compute_hash(models / name, "md5") for name in READING_PARTS)]
+    return hashlib.md5(json.dumps(parts).encode(), usedforsecurity=False).hexdigest()
 
 
 def register_model(

@@ -1,6 +1,5 @@
 """Logs a training to MLflow, as a run that is tagged with the MD5 of the resulting model."""
 
-import hashlib
 import json
 import os
 import sys
@@ -16,10 +15,12 @@ from unroll.base.devices import choose_device, explain_not_portable
 from unroll.base.errors import DEBUG, hide_password
 from unroll.base.files import compute_hash
 from unroll.models.batches import Examples
+from unroll.models.files import TEXT_PARTS
 from unroll.params.common import PipelineParams, TrainParams, flatten_params
+from unroll.text.tokens import Tokens
 from unroll.tracking.names import name_epoch, name_gradient, name_layers, name_training
 from unroll.tracking.origin import describe_experiment, describe_origin
-from unroll.tracking.registry import Standing, log_model, register_model
+from unroll.tracking.registry import Standing, identify_rows, log_model, register_model
 from unroll.tracking.runs import CHECKSUMS_MD5, LINKS, MODEL_MD5, create_run, log_metrics, make_metrics
 from unroll.tracking.store import FAILURE, Store, StoreError, catch_store_errors, connect, require_store
 from unroll.training.progress import Epoch, Training
@@ -29,7 +30,6 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it 
 
 MODELS, METRICS = Path("models"), Path("metrics")
 RUN_NAME = "mlflow.runName"
-READING_PARTS = ("cleaning.json", "labels.json", "tokenizer.json")  # of models/: text to ids, and class to its name
 SECONDS_BETWEEN_BATCHES = 5
 
 
@@ -146,8 +146,8 @@ def log_training(store: Store, run_id: str, params: PipelineParams, val: Example
     store.client.log_artifact(run_id, str(METRICS / "train.json"), "metrics")
     store.client.log_artifact(run_id, str(METRICS / "plots" / "history.csv"), "plots")
     md5s = {tag: compute_hash(Path(LINKS[tag]), "md5") for tag in (MODEL_MD5, CHECKSUMS_MD5)}
-    if params.registered_model:
-        model_id = log_model(store, run_id, MODELS)
+    if params.registered_model and isinstance(val, Tokens):
+        model_id = log_model(store, run_id, MODELS, TEXT_PARTS)
         standing = Standing(summary["val_macro_f1"], identify_rows(val, MODELS))
         register_model(store, run_id, model_id, params.registered_model, standing, md5s | {"cell": params.model.cell})
     else:
@@ -156,15 +156,6 @@ def log_training(store: Store, run_id: str, params: PipelineParams, val: Example
         store.client.set_tag(run_id, RUN_NAME, f"{params.model.cell}-{md5s[MODEL_MD5][:7]}")
     store.client.set_tag(run_id, CHECKSUMS_MD5, md5s[CHECKSUMS_MD5])
     store.client.set_tag(run_id, MODEL_MD5, md5s[MODEL_MD5])  # last, so that no incomplete run is found
-
-
-def identify_rows(examples: Examples, models: Path) -> str:
-    """Return a checksum of what a score refers to: the rows, how they are read, and the names of their classes.
-
-    Two cleanings may give these rows the same ids, and yet read another text differently.
-    """
-    parts = [examples.digest(), *(compute_hash(models / name, "md5") for name in READING_PARTS)]
-    return hashlib.md5(json.dumps(parts).encode(), usedforsecurity=False).hexdigest()
 
 
 def describe_splits(splits: Mapping[str, Examples], params: PipelineParams) -> "list[DatasetInput]":
