@@ -1,6 +1,7 @@
 """The linear classifier's features, and its files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
+from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from unroll.base.errors import InputError
 from unroll.inference.classifier import load_classifier
+from unroll.linear import model as module
 from unroll.linear.fit import fit_linear, learn_vocabulary, make_rows
 from unroll.linear.model import load_linear, save_linear
 from unroll.models.files import LINEAR_PARTS, write_checksums
@@ -49,6 +52,18 @@ def test_features_are_those_of_scikit_learn(train: list[str], texts: list[str]) 
             own @ own.T, (lambda rows: rows @ rows.T)(theirs.transform(texts).toarray()), atol=1e-5
         )
         assert own.shape[1] == len(theirs.vocabulary_)
+
+
+def test_probabilities_are_those_of_the_fitted_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unequal classes, so that the biases matter; an unknown text has nothing else."""
+    labels, texts = np.array([0, 0, 0, 1]), ["shares match", "unheard", "cup", "falls in the final"]
+    fitted = fit_linear(TEXTS, labels, TEXTS, labels, 64).model
+    model = replace(fitted, config=fitted.config.model_copy(update={"temperature": 0.5}))
+    rows = make_rows(texts, model.vocabularies, make_hashers(64))
+    expected = softmax((rows @ model.weight + model.bias) / model.config.temperature, axis=1)
+    monkeypatch.setattr(module, "TEXTS", 3)  # at once: the last is alone
+    np.testing.assert_allclose(model.predict(texts), expected, rtol=1e-4)
+    assert expected[1, 0] > 0.55
 
 
 def test_it_predicts_from_its_files_as_before(folder: Path) -> None:
