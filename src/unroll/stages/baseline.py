@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from unroll.base.files import write_json, write_table
 from unroll.base.process import run_stage
@@ -16,7 +17,7 @@ from unroll.linear.model import load_linear, save_linear
 from unroll.models.files import LINEAR_PARTS, write_checksums
 from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import read_text_params
-from unroll.text.ngrams import make_hasher
+from unroll.text.ngrams import CHARACTERS, make_hasher
 from unroll.text.tokens import Tokens
 
 SPLITS, MODELS, METRICS = Path("data/splits"), Path("models"), Path("metrics")
@@ -26,7 +27,8 @@ SHARED = ("cleaning.json", "labels.json")  # of models/: without them, it could 
 
 def main() -> None:
     params = read_text_params()
-    rows = {name: read_rows(SPLITS / f"{name}.parquet") for name in SPLIT_NAMES}
+    longest = CHARACTERS * params.tokenize.max_tokens
+    rows = {name: read_rows(SPLITS / f"{name}.parquet", longest) for name in SPLIT_NAMES}
     names = sorted(set(rows["train"][1]))
     numbers = {name: number for number, name in enumerate(names)}
     labels = {name: np.array([numbers[label] for label in table[1]]) for name, table in rows.items()}
@@ -56,12 +58,12 @@ def main() -> None:
     print(f"baseline: macro-F1 {scores['macro_f1']:.4f} on {len(labels['test']):,} test rows, C = {fit.c:g}")
 
 
-def read_rows(path: Path) -> tuple[list[str], list[str]]:
-    """Return the texts of a split and their labels."""
+def read_rows(path: Path, longest: int) -> tuple[list[str], list[str]]:
+    """Return the texts of a split, of each so many characters at most, and their labels."""
     texts: list[str] = []
     labels: list[str] = []
     for batch in read_record_batches(path, "text", "label"):
-        texts += batch["text"].to_pylist()
+        texts += pc.utf8_slice_codeunits(batch["text"], 0, longest).to_pylist()
         labels += batch["label"].to_pylist()
     return texts, labels
 
