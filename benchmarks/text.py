@@ -58,9 +58,11 @@ def _measure_setting(
 ) -> TextFigures:
     pattern = textbook.compile_stop_words(cleaning.stop_words)
     cleaned, cleaned_by_textbook = clean_ours(texts, cleaning), clean_textbook(texts, pattern)
-    encoder, vocabulary = learn_ours(cleaned, params), learn_textbook(cleaned_by_textbook, params)
-    encode_one = make_text_tokenizer(encoder.tokenizer)
-    compared = compare_ids(encoder.encode(cleaned)[:2], encode_textbook(cleaned_by_textbook, vocabulary, params))
+    column_tokenizer, vocabulary = learn_ours(cleaned, params), learn_textbook(cleaned_by_textbook, params)
+    encode_one = make_text_tokenizer(column_tokenizer.tokenizer)
+    compared = compare_ids(
+        column_tokenizer.encode(cleaned)[:2], encode_textbook(cleaned_by_textbook, vocabulary, params)
+    )
     return TextFigures(
         stop_words,
         compared,
@@ -69,10 +71,12 @@ def _measure_setting(
             lambda: learn_ours(cleaned, params), lambda: learn_textbook(cleaned_by_textbook, params), rounds
         ),
         encoding=compare(
-            lambda: encoder.encode(cleaned), lambda: encode_textbook(cleaned_by_textbook, vocabulary, params), rounds
+            lambda: column_tokenizer.encode(cleaned),
+            lambda: encode_textbook(cleaned_by_textbook, vocabulary, params),
+            rounds,
         ),
         plain=compare(
-            lambda: encoder.encode(clean_ours(texts, cleaning)),
+            lambda: column_tokenizer.encode(clean_ours(texts, cleaning)),
             lambda: [encode_one(clean_text(text, cleaning)) for text in texts],
             rounds,
         ),

@@ -15,6 +15,16 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what others wait for: the workspaces that take minutes to build, then slow tests."""
+
+    def rank(item: pytest.Item) -> tuple[bool, ...]:
+        fixtures = getattr(item, "fixturenames", ())
+        return "all_pipelines" not in fixtures, "grid" not in fixtures, item.get_closest_marker("slow") is None
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The repository as it is after a fresh clone. Do not change it: copy it."""

@@ -1,6 +1,7 @@
 """MLflow: what a run holds, and how evaluation finds the run of its training. The store is real SQLite."""
 
 import json
+import os
 import re
 import socket
 import time
@@ -129,8 +130,7 @@ def test_experiments_at_the_same_time_share_one_run_of_their_baseline(
 ) -> None:
     monkeypatch.chdir(quick.path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # where the store is
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     params, meet = read_text_params(), Barrier(4)
     client = connect(params.tracking.experiment).client
 
@@ -139,12 +139,10 @@ def test_experiments_at_the_same_time_share_one_run_of_their_baseline(
         meet.wait()
         log_baseline(store, params, load_tokens(Path("data/tokens"), "val"))
 
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(log, range(4)))
-    finally:  # MLflow keeps them for the whole process
-        mlflow.set_tracking_uri(None)
-        mlflow.set_registry_uri(None)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(log, range(4)))
+    # MLflow's functions lead to where they led before.
+    assert "MLFLOW_REGISTRY_URI" not in os.environ and not mlflow.tracking.is_tracking_uri_set()
     (run,) = client.search_runs(["1"])
     assert (run.info.status, run.data.tags["restored"]) == ("FINISHED", "true")
     (version,) = client.search_model_versions("name = 'headlines'")

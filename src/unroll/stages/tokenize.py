@@ -34,11 +34,11 @@ def main() -> None:
     tokenizer = train_tokenizer(texts, params.tokenize)
     names = (batch["label"].unique().to_pylist() for batch in read_record_batches(train, "label"))
     class_names = sorted(set(chain.from_iterable(names)))
-    encoder, hash_text = make_column_tokenizer(tokenizer), make_hasher(params.tokenize.max_tokens)
+    column_tokenizer, hash_text = make_column_tokenizer(tokenizer), make_hasher(params.tokenize.max_tokens)
     shares = {}
     for split in SPLIT_NAMES:
         coverage = Coverage()
-        parts = encode_split(SPLITS / f"{split}.parquet", encoder, hash_text, class_names, coverage)
+        parts = encode_split(SPLITS / f"{split}.parquet", column_tokenizer, hash_text, class_names, coverage)
         save_tokens(parts, TOKENS, split)
         shares[split] = coverage.summarize()
     with replace_when_done(MODELS / "tokenizer.json") as temporary:
@@ -54,7 +54,7 @@ def main() -> None:
 
 def encode_split(
     path: Path,
-    encoder: ColumnTokenizer,
+    column_tokenizer: ColumnTokenizer,
     hash_text: Callable[[str], np.ndarray],
     class_names: list[str],
     coverage: Coverage,
@@ -64,7 +64,7 @@ def encode_split(
     for batch in tqdm(
         read_record_batches(path, "text", "label"), f"tokenize {path.stem}", unit=" batches", disable=None
     ):
-        ids, offsets, cut = encoder.encode(batch["text"])
+        ids, offsets, cut = column_tokenizer.encode(batch["text"])
         coverage.count(ids, cut)
         labels = pc.index_in(batch["label"], names).to_numpy().astype(np.int64)
         yield Tokens(ids, offsets, labels, *flatten_ngrams([hash_text(text) for text in batch["text"].to_pylist()]))

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -56,9 +58,7 @@ def log_model(store: Store, run_id: str, models: Path, parts: Collection[str]) -
     import mlflow
 
     package = Path(__file__).parents[1]
-    mlflow.set_tracking_uri(store.uri)
-    mlflow.set_registry_uri(store.uri)
-    with mlflow.start_run(run_id=run_id), TemporaryDirectory() as scratch:
+    with _lead_to(store.uri), mlflow.start_run(run_id=run_id), TemporaryDirectory() as scratch:
         folder = Path(scratch) / "models"
         folder.mkdir()
         for name in (*parts, CHECKSUMS):
@@ -74,6 +74,25 @@ def log_model(store: Store, run_id: str, models: Path, parts: Collection[str]) -
             input_example=EXAMPLE,
         )
     return logged.model_id
+
+
+@contextmanager
+def _lead_to(uri: str) -> Iterator[None]:
+    """Make MLflow's functions use a store inside the block. They keep it for the process, even in its environment."""
+    import mlflow
+
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # it takes it for "not set", as at first
+        mlflow.set_registry_uri(None)  # type: ignore[arg-type]
+        for name in names:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def identify_rows(val: Tokens, models: Path) -> str:
