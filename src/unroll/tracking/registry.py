@@ -112,7 +112,8 @@ def register_model(
     `tags` identify the model. If it already has a version, it gets another only if it was validated on other rows.
     """
     client = store.client
-    with store.lock:  # every training of this repository changes versions and alias
+    # Every training of this repository changes versions and alias; to make a version, MLflow looks for its model.
+    with store.lock, _lead_to(store.uri):
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name, description="Texts to their classes and probabilities.")
         identity = {**tags, "val_rows": standing.val_rows}
