@@ -96,7 +96,7 @@ def test_a_damaged_file_is_told(name: str, content: str, message: str, folder: P
 
 @pytest.mark.parametrize("change", ["weight", "hashes.1", "all"])
 def test_weights_that_do_not_fit_are_told(change: str, folder: Path) -> None:
-    model = load_linear(folder, 2)
+    model = load_linear(folder, ["Business", "Sports"])
     first, second = model.vocabularies
     weights = {"weight": model.weight, "bias": model.bias, "hashes.0": first.hashes, "idf.0": first.idf}
     weights |= {"hashes.1": second.hashes, "idf.1": second.idf}
@@ -106,7 +106,7 @@ def test_weights_that_do_not_fit_are_told(change: str, folder: Path) -> None:
         weights[change] = weights[change][:-1].copy()
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(InputError, match="expected the files of one baseline"):
-        load_linear(folder, 2)
+        load_linear(folder, ["Business", "Sports"])
 
 
 def test_missing_weights_are_told(folder: Path) -> None:

@@ -125,7 +125,6 @@ def test_the_baseline_has_a_run_of_its_own(reproduced: Workspace) -> None:
     assert len(run.outputs.model_outputs) == 1
 
 
-@pytest.mark.exhaustive  # in threads it takes minutes since models are logged: MLflow has one store for all of them
 def test_experiments_at_the_same_time_share_one_run_of_their_baseline(
     quick: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from unroll.base.errors import InputError
 from unroll.base.files import read_json
 from unroll.inference.forward import predict_all, predict_one
 from unroll.inference.network import Network, build_network
+from unroll.linear.model import load_linear
 from unroll.models.files import LINEAR_PARTS, TEXT_PARTS, check_parts, load_config, load_labels, load_weights
 from unroll.params.common import check_params
 from unroll.text.clean import Cleaning, clean_text
@@ -102,7 +103,7 @@ def load_classifier(folder: Path = Path("models")) -> Classifier:
     cleaning = check_params(read_json(folder / "cleaning.json"), Cleaning, folder / "cleaning.json")
     values = read_json(folder / "config.json")
     is_linear = isinstance(values, dict) and values.get("cell") == "linear"
-    load, parts = (_load_linear, LINEAR_PARTS) if is_linear else (load_network, TEXT_PARTS)
+    load, parts = (load_linear, LINEAR_PARTS) if is_linear else (load_network, TEXT_PARTS)
     class_names = load_labels(folder / "labels.json")
     model = load(folder, class_names)
     check_parts(folder, parts)  # last, because the other errors say more
@@ -121,12 +122,6 @@ def load_network(folder: Path, class_names: list[str]) -> TextNetwork:
         )
     network = build_network(load_weights(folder / "model.safetensors", config), config)
     return TextNetwork(make_text_tokenizer(tokenizer), make_hasher(find_longest(tokenizer)), network)
-
-
-def _load_linear(folder: Path, class_names: list[str]) -> TextModel:
-    from unroll.linear.model import load_linear  # imported when needed: a network predicts without SciPy
-
-    return load_linear(folder, len(class_names))
 
 
 def _check_numbers(probabilities: np.ndarray) -> np.ndarray:

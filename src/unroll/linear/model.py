@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from unroll.base.errors import InputError, explain_missing
+from unroll.base.errors import InputError
 from unroll.base.files import read_json, replace_when_done, write_json
-from unroll.models.files import WEIGHTS
+from unroll.models.files import WEIGHTS, read_tensors
 from unroll.params.common import Count, Section, check_params
 from unroll.text.ngrams import make_hashers
 from unroll.text.tokens import flatten_ngrams
@@ -112,20 +111,16 @@ def save_linear(model: LinearModel, folder: Path) -> None:
     write_json(folder / CONFIG, model.config.model_dump())
 
 
-def load_linear(folder: Path, classes: int) -> LinearModel:
+def load_linear(folder: Path, class_names: list[str]) -> LinearModel:
     """Read what `save_linear` writes.
 
     Raises:
         InputError: a file is missing, damaged, or not of so many classes.
     """
+    classes = len(class_names)
     config = check_params(read_json(folder / CONFIG), LinearConfig, folder / CONFIG)
     path = folder / WEIGHTS
-    if not path.is_file():
-        raise explain_missing(path)
-    try:
-        weights = load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"{path} holds no weights: {error}") from None
+    weights = read_tensors(path)
     kinds = [number for number in range(2) if f"hashes.{number}" in weights]
     sizes = [weights[f"hashes.{number}"].size for number in kinds]
     shapes = {"weight": ((sum(sizes), classes), "float32"), "bias": ((classes,), "float32")}

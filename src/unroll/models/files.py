@@ -60,16 +60,25 @@ def load_weights(path: Path, config: ModelConfig) -> dict[str, np.ndarray]:
     Raises:
         InputError: the file is missing or damaged, or its weights are not of a model of this configuration.
     """
-    if not path.is_file():
-        raise explain_missing(path)
-    try:
-        weights = load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"{path} holds no weights: {error}") from None
+    weights = read_tensors(path)
     found = {name: (weight.shape, weight.dtype) for name, weight in weights.items()}
     if found != {name: (shape, np.dtype(np.float32)) for name, shape in list_shapes(config).items()}:
         raise InputError(f"{path} does not fit config.json beside it: expected the files of one training")
     return weights
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Read a file of safetensors, whatever is in it.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    if not path.is_file():
+        raise explain_missing(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path} holds no weights: {error}") from None
 
 
 def list_suffixes(config: ModelConfig, layer: int) -> list[str]:

@@ -40,7 +40,7 @@ def main() -> None:
     for name in SHARED:
         shutil.copyfile(MODELS / name, LINEAR / name)
     write_checksums(LINEAR, LINEAR_PARTS)
-    model = load_linear(LINEAR, len(names))  # so that the scores are those of what was written
+    model = load_linear(LINEAR, names)  # so that the scores are those of what was written
     probabilities = model.predict(rows["test"][0])
     predicted = probabilities.argmax(axis=1)
     scores = compute_scores(labels["test"], probabilities, params.evaluate.calibration_bins)

@@ -19,29 +19,40 @@ def make_hasher(max_tokens: int) -> Callable[[str], np.ndarray]:
     Hashing needs no vocabulary, so a word that training never saw shares n-grams with those that it saw. max_tokens: a
     text of more than `CHARACTERS` times so many characters is cut.
     """
-    hash_words, hash_parts = make_hashers(max_tokens)
-    return lambda text: np.unique(np.concatenate([hash_words(text), hash_parts(text)]))
+    hash_word = lru_cache(KEPT_WORDS)(lambda word: _hash({f" {word} ", *_list_parts(word)}))
+
+    def hash_text(text: str) -> np.ndarray:
+        words = text[: CHARACTERS * max_tokens].split()
+        return np.unique(np.concatenate([_hash(_list_pairs(words)), *map(hash_word, words)]))
+
+    return hash_text
 
 
 def make_hashers(max_tokens: int) -> tuple[Callable[[str], np.ndarray], Callable[[str], np.ndarray]]:
     """Return such a function for words and their pairs, and one for the characters inside words."""
-    hash_word_parts = lru_cache(KEPT_WORDS)(_hash_parts)
+    hash_word = lru_cache(KEPT_WORDS)(lambda word: _hash(_list_parts(word)))
 
     def split(text: str) -> list[str]:
         return text[: CHARACTERS * max_tokens].split()
 
     def hash_words(text: str) -> np.ndarray:
         words = split(text)
-        ngrams = [f" {word} " for word in words] + [f"{first} {second}" for first, second in pairwise(words)]
-        return np.unique(np.array([crc32(ngram.encode()) for ngram in ngrams], dtype=np.uint32))
+        return np.unique(_hash({*(f" {word} " for word in words), *_list_pairs(words)}))
 
     def hash_parts(text: str) -> np.ndarray:
-        return np.unique(np.concatenate([np.zeros(0, dtype=np.uint32), *map(hash_word_parts, split(text))]))
+        return np.unique(np.concatenate([_hash(set()), *map(hash_word, split(text))]))
 
     return hash_words, hash_parts
 
 
-def _hash_parts(word: str) -> np.ndarray:
+def _list_pairs(words: list[str]) -> set[str]:
+    return {f"{first} {second}" for first, second in pairwise(words)}
+
+
+def _list_parts(word: str) -> set[str]:
     padded = f" {word} "
-    parts = {padded[start : start + n] for n in LENGTHS for start in range(len(padded) - n + 1)}
-    return np.array([crc32(part.encode()) for part in parts], dtype=np.uint32)
+    return {padded[start : start + n] for n in LENGTHS for start in range(len(padded) - n + 1)}
+
+
+def _hash(ngrams: set[str]) -> np.ndarray:
+    return np.array([crc32(ngram.encode()) for ngram in ngrams], dtype=np.uint32)

@@ -72,17 +72,11 @@ class Tokens:
 
     def digest(self) -> str:
         """Return a checksum of texts, as ids and n-grams, and labels; equal digests are equal rows in equal order."""
-        digest = hashlib.md5(usedforsecurity=False)
-        for array in (self.ids, self.offsets, self.labels, self.ngrams, self.ngram_offsets):
-            digest.update(array.tobytes())
-        return digest.hexdigest()
+        return _compute_md5(self.ids, self.offsets, self.labels, self.ngrams, self.ngram_offsets)
 
     def identify(self) -> str:
         """Return a checksum of labels and texts, whatever vocabulary reads these: the n-grams stand for them."""
-        digest = hashlib.md5(usedforsecurity=False)
-        for array in (self.labels, self.ngrams, self.ngram_offsets):
-            digest.update(array.tobytes())
-        return digest.hexdigest()
+        return _compute_md5(self.labels, self.ngrams, self.ngram_offsets)
 
     def describe(self, split: str) -> dict[str, Any]:
         """Return what MLflow shows about the data."""
@@ -129,6 +123,13 @@ def save_tokens(parts: Iterable[Tokens], folder: Path, split: str) -> None:
             tokens, ngrams = tokens + int(part.offsets[-1]), ngrams + int(part.ngram_offsets[-1])
         files["offsets"].write(np.int64(tokens).tobytes())
         files["ngram_offsets"].write(np.int64(ngrams).tobytes())
+
+
+def _compute_md5(*arrays: np.ndarray) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -58,8 +58,7 @@ def log_baseline(store: Store, params: TextParams, val: Tokens, seconds: float |
     with require_store(store.uri), store.lock:
         runs = store.client.search_runs([store.experiment_id], f"tags.{BASELINE_MD5} = '{md5s[BASELINE_MD5]}'")
         if not find_baseline(runs, own, md5s):
-            standing = Standing(read_json(METRICS / "baseline.json")["val_macro_f1"], identify_rows(val, FOLDER))
-            _make_run(store, own, md5s, standing, params.registered_model, seconds)
+            _make_run(store, params, val, md5s, seconds)
 
 
 def keep_params(params: Mapping[str, Any]) -> dict[str, str]:
@@ -84,9 +83,8 @@ def is_baseline(run: "MlflowRun") -> bool:
     return run.data.tags.get(MODEL) == LINEAR
 
 
-def _make_run(
-    store: Store, own: dict[str, str], md5s: dict[str, str], standing: Standing, registered: str, seconds: float | None
-) -> None:
+def _make_run(store: Store, params: TextParams, val: Tokens, md5s: dict[str, str], seconds: float | None) -> None:
+    own = keep_params(flatten_params(params))
     scores, per_class = (read_json(METRICS / f"{name}.json") for name in ("baseline", "baseline_per_class"))
     text = (
         f"Linear baseline on {own['data.dataset']}: macro-F1 **{scores['macro_f1']:.4f}** on the test split, "
@@ -102,8 +100,9 @@ def _make_run(
             store.client.log_artifact(run_id, str(METRICS / name), "metrics")
         if seconds is None:
             store.client.set_tag(run_id, RESTORED, "true")
-        identity = {tag: compute_hash(FOLDER / name, "md5") for tag, name in IDENTITY.items()} | {"cell": LINEAR}
         model_id = log_model(store, run_id, FOLDER, LINEAR_PARTS)
-        register_model(store, run_id, model_id, registered, standing, identity)
+        standing = Standing(scores["val_macro_f1"], identify_rows(val, FOLDER))
+        identity = {tag: compute_hash(FOLDER / name, "md5") for tag, name in IDENTITY.items()} | {"cell": LINEAR}
+        register_model(store, run_id, model_id, params.registered_model, standing, identity)
     for tag in (CLASSES_MD5, BASELINE_MD5):  # last, so that no incomplete run is found
         store.client.set_tag(run_id, tag, md5s[tag])

@@ -58,7 +58,7 @@ def log_model(store: Store, run_id: str, models: Path, parts: Collection[str]) -
     import mlflow
 
     package = Path(__file__).parents[1]
-    with _lead_to(store.uri), mlflow.start_run(run_id=run_id), TemporaryDirectory() as scratch:
+    with _use_store(store.uri), mlflow.start_run(run_id=run_id), TemporaryDirectory() as scratch:
         folder = Path(scratch) / "models"
         folder.mkdir()
         for name in (*parts, CHECKSUMS):
@@ -77,8 +77,8 @@ def log_model(store: Store, run_id: str, models: Path, parts: Collection[str]) -
 
 
 @contextmanager
-def _lead_to(uri: str) -> Iterator[None]:
-    """Make MLflow's functions use a store inside the block. They keep it for the process, even in its environment."""
+def _use_store(uri: str) -> Iterator[None]:
+    """Make MLflow's functions use a store inside the block; by themselves, they would keep it for the process."""
     import mlflow
 
     names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
@@ -112,8 +112,8 @@ def register_model(
     `tags` identify the model. If it already has a version, it gets another only if it was validated on other rows.
     """
     client = store.client
-    # Every training of this repository changes versions and alias; to make a version, MLflow looks for its model.
-    with store.lock, _lead_to(store.uri):
+    # Every training of this repository changes versions and alias; to make a version, MLflow reads its model.
+    with store.lock, _use_store(store.uri):
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name, description="Texts to their classes and probabilities.")
         identity = {**tags, "val_rows": standing.val_rows}
