@@ -94,6 +94,11 @@ def test_a_damaged_file_is_told(name: str, content: str, message: str, folder: P
         load_classifier(folder)
 
 
+def test_no_text_has_no_prediction(folder: Path) -> None:
+    assert load_classifier(folder).predict([]).shape == (0, 2)
+    assert load_classifier(folder).tabulate([]).empty
+
+
 @pytest.mark.parametrize("change", ["weight", "hashes.1", "all"])
 def test_weights_that_do_not_fit_are_told(change: str, folder: Path) -> None:
     model = load_linear(folder, ["Business", "Sports"])
@@ -106,6 +111,15 @@ def test_weights_that_do_not_fit_are_told(change: str, folder: Path) -> None:
         weights[change] = weights[change][:-1].copy()
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(InputError, match="expected the files of one baseline"):
+        load_linear(folder, ["Business", "Sports"])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_told(value: float, folder: Path) -> None:
+    model = load_linear(folder, ["Business", "Sports"])
+    model.weight[0, 0] = value
+    save_linear(model, folder)
+    with pytest.raises(InputError, match="expected finite weights"):
         load_linear(folder, ["Business", "Sports"])
 
 

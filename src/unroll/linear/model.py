@@ -76,20 +76,19 @@ class LinearModel:
 
         A text without a word has no prediction: its row is NaN.
         """
-        distances = np.concatenate(
-            [self._decide(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS)]
-        )
+        hashers = make_hashers(self.config.max_tokens)
+        starts = range(0, max(len(texts), 1), TEXTS)
+        distances = np.concatenate([self._decide(texts[start : start + TEXTS], hashers) for start in starts])
         scaled = distances / self.config.temperature
         exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
         probabilities[[not text.strip() for text in texts]] = np.nan
         return probabilities
 
-    def _decide(self, texts: list[str]) -> np.ndarray:
+    def _decide(self, texts: list[str], hashers: tuple[Hasher, ...]) -> np.ndarray:
         """Return how far texts are on each class's side, `[texts, classes]` float64."""
         distances = np.tile(self.bias.astype(np.float64), (len(texts), 1))
         first = 0
-        hashers = make_hashers(self.config.max_tokens)
         for vocabulary, hash_text in zip(self.vocabularies, hashers, strict=False):
             weights, columns, starts = vocabulary.weigh([hash_text(text) for text in texts])
             has_any = np.diff(starts) > 0
@@ -126,11 +125,10 @@ def load_linear(folder: Path, class_names: list[str]) -> LinearModel:
     shapes = {"weight": ((sum(sizes), classes), "float32"), "bias": ((classes,), "float32")}
     for number, size in zip(kinds, sizes, strict=True):
         shapes |= {f"hashes.{number}": ((size,), "uint32"), f"idf.{number}": ((size,), "float32")}
-    if (
-        {name: (array.shape, str(array.dtype)) for name, array in weights.items()} != shapes
-        or not all(sizes)
-        or not kinds
-    ):
+    found = {name: (array.shape, str(array.dtype)) for name, array in weights.items()}
+    if found != shapes or not sizes or not all(sizes):
         raise InputError(f"{path} is not a linear classifier of {classes} classes: expected the files of one baseline")
+    if not all(np.isfinite(array).all() for array in weights.values()):
+        raise InputError(f"{path} gives no probabilities: expected finite weights, as a baseline writes them")
     vocabularies = tuple(Vocabulary(weights[f"hashes.{number}"], weights[f"idf.{number}"]) for number in kinds)
     return LinearModel(config, vocabularies, weights["weight"], weights["bias"])

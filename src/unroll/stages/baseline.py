@@ -41,6 +41,8 @@ def main() -> None:
         shutil.copyfile(MODELS / name, LINEAR / name)
     write_checksums(LINEAR, LINEAR_PARTS)
     model = load_linear(LINEAR, names)  # so that the scores are those of what was written
+    if len(model.vocabularies) == 1:
+        print("baseline: no characters inside words, as there is too much text or too many classes for them")
     probabilities = model.predict(rows["test"][0])
     predicted = probabilities.argmax(axis=1)
     scores = compute_scores(labels["test"], probabilities, params.evaluate.calibration_bins)
