@@ -88,8 +88,8 @@ def _use_store(uri: str) -> Iterator[None]:
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # it takes it for "not set", as at first
-        mlflow.set_registry_uri(None)  # type: ignore[arg-type]
+        for use in (mlflow.set_tracking_uri, mlflow.set_registry_uri):
+            use(None)  # type: ignore[arg-type]  # it takes it for "not set", as at first
         for name in names:
             os.environ.pop(name, None)
         os.environ.update(before)
