@@ -21,7 +21,6 @@ def run_stage(main: Callable[[], None], *, computes: bool = True) -> None:
     A request to terminate ends it as Ctrl-C does, so that nothing is left half-written or marked as running.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    collect_rarely()
     try:
         with end_in_one_line(with_bugs=False):
             _check_room()
