@@ -116,7 +116,6 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "tracking/mlflow_model.py": "tests/tracking/test_registry.py",
     "tracking/pages.py": "tests/pipeline/test_pages.py",
     "training/objectives.py": "tests/training/test_loop.py",
-    "training/optimizer.py": "tests/models/test_ngrams.py, tests/training/test_loop.py",
     "training/progress.py": "tests/training/test_resume.py",
 }
 

@@ -52,6 +52,16 @@ def run_stage(module: str, root: Path, folder: str, environment: dict[str, str],
     return Run(code, output.read_text(errors="replace"), files, params)
 
 
+def run_stages(root: Path, *stages: str, **environment: str) -> str:
+    """Run stages of the pipeline at the root, one after the other, without DVC; return what they printed."""
+    outputs = []
+    for stage in stages:
+        run = run_stage(f"unroll.stages.{stage}", root, ".", environment)
+        assert run.code == 0, run.output
+        outputs.append(run.output)
+    return "".join(outputs)
+
+
 def _run(
     module: str, root: Path, folder: str, environment: dict[str, str], traced: bool, output: Path, sender: Connection
 ) -> None:

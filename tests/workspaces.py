@@ -147,7 +147,9 @@ def run_grid(workspace: Workspace, *changes: str, **environment: str) -> None:
     workspace.run(*QUEUE_GRID.split(), *quick, *changes)
     workspace.run(*START_QUEUE.split(), **environment)
     # Asked again and again, but only with the time that the experiments leave; pytest ends what never ends.
-    while any(state in workspace.run("nice", "dvc", "queue", "status").stdout for state in ("Queued", "Running")):
+    while any(
+        state in workspace.run("nice", "-n19", "dvc", "queue", "status").stdout for state in ("Queued", "Running")
+    ):
         pass
 
 

@@ -17,7 +17,7 @@ from unroll.params.texts import TextTrainParams, read_text_params
 from unroll.stages.recipe import prepare
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
-LIMITED = ["none", "ONEDNN_MAX_CPU_ISA=SSE41", "all of these at their lowest"]
+LIMITED = ["none", "all of these at their lowest"]
 LOSS_TOLERANCE, SCORE_TOLERANCE = 1e-4, 0.03  # of docs/portability.md; a score moves by 0.02 if one text of 48 does
 WIDE = pytest.mark.skipif(
     torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),

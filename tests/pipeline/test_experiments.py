@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,13 @@ def test_an_experiment_in_a_fresh_clone_is_a_run(pristine: Workspace, tmp_path: 
 
 
 def test_an_experiment_in_a_temporary_directory_leaves_its_run_in_the_repository(workspace: Workspace) -> None:
-    """It also finds a file by its relative path, which starts at the repository's root."""
+    """It also finds a user's own file by its relative path, which starts at the repository's root."""
     workspace.forget_runs()
     rows = [f"good thing number {n},pos\nbad thing number {n},neg\n" for n in range(20)]
-    (workspace.path / "mine.csv").write_text("text,label\n" + "".join(rows))  # unknown to Git, so not copied along
-    changes = ("-S", "data.dataset=csv", "-S", "data.url=mine.csv", "-S", "model.pooling=mean")
+    table = workspace.path / "mine.csv"  # unknown to Git, so not copied along
+    table.write_text("headline,topic\n" + "".join(rows) + "good thing number 1,pos\n")
+    data = ("dataset=csv", "url=mine.csv", "text_column=headline", "label_column=topic")
+    changes = [part for value in data for part in ("-S", f"data.{value}")] + ["-S", "model.pooling=mean"]
     workspace.run("dvc", "exp", "run", "--temp", "--name", "aside", *changes, *ONE_EPOCH)
     run = find_runs(workspace)["aside"]
     assert run.info.status == "FINISHED"
@@ -54,7 +57,13 @@ def test_an_experiment_in_a_temporary_directory_leaves_its_run_in_the_repository
     assert run.data.params["model.pooling"] == "mean"
     assert "pooling: max" in (workspace.path / "params.yaml").read_text()
     workspace.run("dvc", "exp", "apply", "aside")
-    assert json.loads((workspace.path / "metrics/data.json").read_text())["rows_out"] == 40
+    account, scores = (
+        json.loads((workspace.path / f"metrics/{name}.json").read_text()) for name in ("data", "per_class")
+    )
+    assert account["dropped"]["duplicate"] == 1
+    assert account["classes"] == {"neg": 20, "pos": 20}
+    assert account["sources"]["all"]["sha256"] == sha256(table.read_bytes()).hexdigest()
+    assert list(scores["classes"]) == ["neg", "pos"]
 
 
 def test_a_queued_experiment_runs_the_code_it_was_queued_with(workspace: Workspace) -> None:

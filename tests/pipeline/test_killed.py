@@ -104,6 +104,7 @@ def test_killed_anywhere(kills: int, quick: Workspace, tmp_path: Path) -> None:
     undisturbed = disturbed.copy_to(tmp_path / "undisturbed")
     seconds = measure_stages(undisturbed)
     assert list(seconds) == STAGES
+    assert json.loads((undisturbed.path / "metrics" / "data.json").read_text())["rows_out"] == 2881
 
     moments = random.Random(kills)
     killed, tried = dict.fromkeys(STAGES, 0), 0
