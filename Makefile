@@ -7,7 +7,8 @@ BASE ?= HEAD
 VENV := .venv
 # Not compiled, which takes as long as installing: Python compiles what it imports, the first time. But where it may not
 # keep what it compiled, as in many containers, each process would spend ten seconds on it.
-PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --no-compile
+COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true,:)
 # Make the environment's programs the first to be found, as activating it would.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -22,6 +23,7 @@ $(VENV)/.installed: requirements.txt src/requirements-compute.txt pyproject.toml
 	@echo "Installing the pinned requirements into $(VENV) (once, some minutes)"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.txt
+	@$(COMPILE)
 	$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@# The pages of `dvc plots` then open without network.
 	@$(VENV)/bin/python -m unroll.tools.plot_page .dvc/tmp/plots.html
@@ -33,6 +35,7 @@ $(VENV)/.installed: requirements.txt src/requirements-compute.txt pyproject.toml
 $(VENV)/.developing: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what tests and lint need on top"
 	$(PIP) --quiet -r requirements-dev.txt
+	@$(COMPILE)
 	@touch $@
 
 repro: setup  ## run the pipeline where something changed, then print the test metrics
