@@ -48,7 +48,8 @@ def test_an_experiment_in_a_temporary_directory_leaves_its_run_in_the_repository
     table.write_text("headline,topic\n" + "".join(rows) + "good thing number 1,pos\n")
     data = ("dataset=csv", "url=mine.csv", "text_column=headline", "label_column=topic")
     changes = [part for value in data for part in ("-S", f"data.{value}")] + ["-S", "model.pooling=mean"]
-    workspace.run("dvc", "exp", "run", "--temp", "--name", "aside", *changes, *ONE_EPOCH)
+    command = ("dvc", "exp", "run", "--temp", "--name", "aside", *changes, *ONE_EPOCH)
+    assert len(workspace.stages_run(*command)) == 8  # other rows concern every stage
     run = find_runs(workspace)["aside"]
     assert run.info.status == "FINISHED"
     artifacts = Path(run.info.artifact_uri.removeprefix("file://"))

@@ -95,24 +95,27 @@ def list_files(workspace: Workspace) -> list[str]:
     return sorted(str(path.relative_to(workspace.path)) for path in found)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.exhaustive)], ids="{} in each stage".format)
-def test_killed_anywhere(kills: int, quick: Workspace, tmp_path: Path) -> None:
+EVERY_STAGE = [pytest.param(STAGES, kills, marks=pytest.mark.exhaustive) for kills in (1, 3)]
+
+
+@pytest.mark.parametrize(("stages", "kills"), [(STAGES[-2:], 1), *EVERY_STAGE])
+def test_killed_anywhere(stages: list[str], kills: int, quick: Workspace, tmp_path: Path) -> None:
     disturbed = quick.copy_to(tmp_path / "disturbed")
-    with (disturbed.path / "data" / "sample" / "headlines.csv").open("a") as file:
-        file.write("Glassworkers of Tarnby strike for warmer halls,Business\n")  # every stage has to run
+    if stages == STAGES:
+        with (disturbed.path / "data" / "sample" / "headlines.csv").open("a") as file:
+            file.write("Glassworkers of Tarnby strike for warmer halls,Business\n")
     set_params(disturbed, "train", epochs=5)
     undisturbed = disturbed.copy_to(tmp_path / "undisturbed")
     seconds = measure_stages(undisturbed)
-    assert list(seconds) == STAGES
-    assert json.loads((undisturbed.path / "metrics" / "data.json").read_text())["rows_out"] == 2881
+    assert list(seconds) == stages
 
     moments = random.Random(kills)
-    killed, tried = dict.fromkeys(STAGES, 0), 0
-    for stage in STAGES:
+    killed, tried = dict.fromkeys(stages, 0), 0
+    for stage in stages:
         while killed[stage] < kills:
             lock = (disturbed.path / "dvc.lock").read_bytes()
             tried += 1
-            assert tried <= 5 * kills * len(STAGES), "the stages end before they are killed"
+            assert tried <= 5 * kills * len(stages), "the stages end before they are killed"
             number = SIGNALS[tried % len(SIGNALS)]
             killed[stage] += kill_in(disturbed, stage, moments.uniform(0, 0.9) * seconds[stage], number)
             mend_lock_file(disturbed, lock)

@@ -171,7 +171,10 @@ def test_texts_in_both_halves_of_the_reviews_stay_in_test(pristine: Workspace, t
     assert account["rows_out"] + sum(account["dropped"].values()) == account["rows_in"]
 
 
-@pytest.mark.parametrize("frozen", [True, pytest.param(1, marks=pytest.mark.exhaustive), False])
+FROZEN = [pytest.param(epochs, marks=pytest.mark.exhaustive) for epochs in (True, 1)]
+
+
+@pytest.mark.parametrize("frozen", [False, *FROZEN])
 def test_the_embedding_starts_from_a_file_of_vectors(
     quick_workspace: Workspace, tmp_path: Path, frozen: bool | int
 ) -> None:

@@ -76,7 +76,9 @@ def test_the_other_commands_run(quick_workspace: Workspace) -> None:
     (line,) = [line for line in shown.splitlines() if "try-mean" in line]
     assert line.split()[-2:] == ["gru", "mean"]
     assert (quick_workspace.path / "predictions.csv").is_file()
-    assert (quick_workspace.path / "dvc_plots" / "index.html").is_file()
+    page = (quick_workspace.path / "dvc_plots" / "index.html").read_text()
+    for title in ("learning curves", "confusion matrix", "F1 by class", "reliability"):
+        assert title in page
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)

@@ -56,21 +56,12 @@ def test_the_lock_file_in_git_is_that_of_the_code_and_parameters_in_git(pristine
     assert changed == []
 
 
-def test_metrics_and_plots_can_be_shown_and_compared(quick_workspace: Workspace) -> None:
-    set_params(quick_workspace, "train", epochs=2)
-    quick_workspace.run("dvc", "repro")
-    shown = quick_workspace.run("dvc", "metrics", "show", "--md").stdout
+def test_metrics_can_be_shown(quick: Workspace) -> None:
+    shown = quick.run("dvc", "metrics", "show", "--md").stdout
     for name in ("macro_f1", "calibration_error", "best_epoch"):
         assert name in shown
-    shown = quick_workspace.run("dvc", "metrics", "show", "--md", "metrics/per_class.json", "metrics/data.json").stdout
+    shown = quick.run("dvc", "metrics", "show", "--md", "metrics/per_class.json", "metrics/data.json").stdout
     assert "classes.Sports.f1" in shown and "rows_out" in shown
-    changes = json.loads(quick_workspace.run("dvc", "metrics", "diff", "--json").stdout)
-    assert changes["metrics/train.json"]["epochs"]["new"] == 2
-    assert changes["metrics/test.json"]["macro_f1"]["diff"] != 0
-    quick_workspace.run("dvc", "plots", "diff")
-    page = (quick_workspace.path / "dvc_plots" / "index.html").read_text()
-    for title in ("learning curves", "confusion matrix", "F1 by class", "reliability"):
-        assert title in page
 
 
 CHANGES = {  # of a parameter → the stages that depend on it, besides evaluate, and those that run
@@ -87,7 +78,7 @@ CHANGES = {  # of a parameter → the stages that depend on it, besides evaluate
     ("mistakes: 100", "mistakes: 10"): ([], ["evaluate"]),
     ("experiment: headlines", "experiment: other"): ([], []),
 }
-RUN_HERE = ("text_column: text", "method: skipgram", "experiment: headlines")  # the README's test changes the cell
+RUN_HERE = ("text_column: text", "experiment: headlines")  # the README's test changes the cell
 
 
 def test_dvc_tells_which_stages_a_changed_parameter_concerns(quick_workspace: Workspace) -> None:

@@ -26,7 +26,7 @@ class Remote:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=[pytest.param("folder", marks=pytest.mark.exhaustive), "s3"])
 def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
     if request.param == "folder":
         yield Remote(str(tmp_path / "storage"))
