@@ -8,7 +8,8 @@ VENV := .venv
 # Not compiled, which takes as long as installing: Python compiles what it imports, the first time. But where it may not
 # keep what it compiled, as in many containers, each process would spend ten seconds on it.
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --no-compile
-COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true,:)
+COMPILE := @$(if $(PYTHONDONTWRITEBYTECODE),echo "Compiling the packages: Python may not keep bytecode here"; \
+	$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true,:)
 # Make the environment's programs the first to be found, as activating it would.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -23,7 +24,7 @@ $(VENV)/.installed: requirements.txt src/requirements-compute.txt pyproject.toml
 	@echo "Installing the pinned requirements into $(VENV) (once, some minutes)"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.txt
-	@$(COMPILE)
+	$(COMPILE)
 	$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@# The pages of `dvc plots` then open without network.
 	@$(VENV)/bin/python -m unroll.tools.plot_page .dvc/tmp/plots.html
@@ -35,7 +36,7 @@ $(VENV)/.installed: requirements.txt src/requirements-compute.txt pyproject.toml
 $(VENV)/.developing: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what tests and lint need on top"
 	$(PIP) --quiet -r requirements-dev.txt
-	@$(COMPILE)
+	$(COMPILE)
 	@touch $@
 
 repro: setup  ## run the pipeline where something changed, then print the test metrics
@@ -66,6 +67,7 @@ audit: $(VENV)/.audit  ## look for known vulnerabilities and risky code, and lis
 
 $(VENV)/.audit: requirements-audit.txt $(VENV)/.developing
 	$(PIP) --quiet -r requirements-dev.txt -r requirements-audit.txt
+	$(COMPILE)
 	@touch $@
 
 mutants: $(VENV)/.mutation  ## change the code in some 300 small ways, and tell which no test notices (an hour or two)
@@ -73,6 +75,7 @@ mutants: $(VENV)/.mutation  ## change the code in some 300 small ways, and tell 
 
 $(VENV)/.mutation: requirements-mutation.txt $(VENV)/.developing
 	$(PIP) --quiet -r requirements-dev.txt -r requirements-mutation.txt
+	$(COMPILE)
 	@touch $@
 
 bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (12 to 20 minutes)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 QUEUE_GRID = "dvc exp run --queue -S model.cell=rnn,gru,lstm -S train.seed=1,2"
 START_QUEUE = "dvc queue start -j 2"
+STAGES = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
 REAL_DATA = ROOT.parent / "shared" / "data"
 
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from workspaces import Workspace, make_environment, set_params
+from workspaces import STAGES, Workspace, make_environment, set_params
 
 pytestmark = pytest.mark.slow
-STAGES = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
 SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGINT]
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workspaces import Workspace, make_environment, set_params
+from workspaces import STAGES, Workspace, make_environment, set_params
 
 CLASSES, ROWS, WORDS = 500, 20_000, 30_000
-STAGES = ("download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate")
 
 
 def write_rows(path: Path) -> None:

@@ -8,12 +8,11 @@ import pytest
 
 from tracing import run_stages
 from unroll.models.files import LINEAR_PARTS, TEXT_PARTS
-from workspaces import Workspace, set_params
+from workspaces import STAGES, Workspace, set_params
 
 pytestmark = pytest.mark.slow
 OVER_BASELINE = ("over_baseline", "over_baseline_low", "over_baseline_high")
 PIPELINES = ("hello", "imdb", "mnist", "sin2cos", "sine")
-ALL = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
 
 
 def read_json(workspace: Workspace, name: str):
@@ -67,8 +66,8 @@ def test_metrics_can_be_shown(quick: Workspace) -> None:
 CHANGES = {  # of a parameter → the stages that depend on it, besides evaluate, and those that run
     # The sample has columns of its own, so this one changes nothing that is read.
     ("text_column: text", "text_column: headline"): (["preprocess"], ["preprocess", "evaluate"]),
-    ("numbers: keep", "numbers: mask"): (["preprocess"], ALL[1:]),
-    ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize"): (["split"], ALL[2:]),
+    ("numbers: keep", "numbers: mask"): (["preprocess"], STAGES[1:]),
+    ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize"): (["split"], STAGES[2:]),
     ("max_tokens: 64", "max_tokens: 6"): (
         ["tokenize", "baseline"],
         ["tokenize", "pretrain", "baseline", "train", "evaluate"],
@@ -129,7 +128,7 @@ def test_another_version_reruns_what_computes_with_it_and_of_other_packages_noth
         workspace.change(f"\n{name}==", f"\n{name}==1.", file)
     assert find_concerned(pipeline) == []
     workspace.change("\ntorch==2.", "\ntorch==1.", "src/requirements-compute.txt")
-    assert find_concerned(pipeline) == (ALL[1:] if folder == "." else ["generate", "train", "evaluate"])
+    assert find_concerned(pipeline) == (STAGES[1:] if folder == "." else ["generate", "train", "evaluate"])
 
 
 def test_stages_refuse_versions_that_they_do_not_depend_on(workspace: Workspace) -> None:
@@ -179,7 +178,7 @@ def test_cleaning_and_other_levels_of_tokens_reach_inference(quick_workspace: Wo
     quick_workspace.change("level: word", f"level: {level}")
     quick_workspace.change("vocabulary_size: 100000", "vocabulary_size: 500")
     quick_workspace.change("max_tokens: 64", "max_tokens: 200")
-    run_stages(quick_workspace.path, *ALL[1:-1])
+    run_stages(quick_workspace.path, *STAGES[1:-1])
     texts = ("The shares were falling", "share fall", "shares fell")
     answers = quick_workspace.run("unroll", "predict", *texts).stdout.splitlines()
     assert answers[:5] == answers[5:10] != answers[10:]

@@ -24,10 +24,9 @@ from unroll.params.texts import read_text_params
 from unroll.text.tokens import load_tokens
 from unroll.tracking.baseline import log_baseline
 from unroll.tracking.store import connect
-from workspaces import Workspace, find_model, list_networks, set_params
+from workspaces import STAGES, Workspace, find_model, list_networks, set_params
 
 pytestmark = pytest.mark.slow
-STAGES = ("download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate")
 FITTED = ("c", "parameters", "temperature", "val_macro_f1")  # what metrics/baseline.json has beside test scores
 
 
