@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix, hstack
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
 from unroll.base.files import load_array
 from unroll.base.process import run_stage
+from unroll.data.parquet import read_split
 from unroll.evaluation.bootstrap import bootstrap_macro_f1
 from unroll.evaluation.validation import compute_macro_f1
 from unroll.linear.fit import CANDIDATES, learn_vocabulary, make_rows
+from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import read_text_params
 from unroll.text.ngrams import make_hashers
 from unroll.text.tokens import Tokens, load_tokens
@@ -29,8 +30,8 @@ WEIGHTS = (0.5, 1.0, 2.0)  # of the mean vector, whose length is 1 as that of ea
 
 def main() -> None:
     texts = {
-        name: pq.read_table(SPLITS / f"{name}.parquet", columns=["text"])["text"].to_pylist()
-        for name in ("train", "val", "test")
+        name: [text for batch in read_split(SPLITS, name, "text") for text in batch["text"].to_pylist()]
+        for name in SPLIT_NAMES
     }
     tokens = {name: load_tokens(TOKENS, name) for name in texts}
     labels = {name: np.array(split.labels) for name, split in tokens.items()}

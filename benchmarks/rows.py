@@ -92,6 +92,7 @@ def prepare_headlines(folder: Path, file: Path | None, pretrain: str) -> Headlin
     yaml = YAML()
     values = yaml.load(folder / "params.yaml")
     values["pretrain"]["method"] = pretrain
+    values["split"]["context_words"] = 0  # the rows that are published, and no more
     if file:
         values["data"] |= {"dataset": "ag_news", "url": str(file.resolve()), "sha256": None}
     yaml.dump(values, folder / "params.yaml")

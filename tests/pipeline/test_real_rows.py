@@ -92,12 +92,22 @@ def test_pretraining_sees_no_text_of_validation_and_test(real: Workspace, ag_new
         assert contexts.isdisjoint(clean_text(raw[row["row"] - 1][2], cleaning) for row in rows[split])
 
 
+def test_contexts_begin_with_further_training_texts_that_no_other_split_has(real: Workspace) -> None:
+    beginnings = [(" ".join(row["context"].split()[:12]), row["label"]) for row in read_split(real, "train")]
+    excerpts = [(row["text"], row["label"]) for row in read_split(real, "excerpts")]
+    held_out = {row["text"] for split in ("val", "test") for row in read_split(real, split)}
+    assert excerpts == [(text, label) for text, label in beginnings if text and text not in held_out]
+    assert len(excerpts) > 25_000
+
+
 def test_token_arrays_are_the_texts(real: Workspace) -> None:
     tokenizer = load_tokenizer(real.path / "models/tokenizer.json")
     class_names = json.loads((real.path / "models/labels.json").read_text())
     for split in SPLITS:
         tokens, rows = load_tokens(real.path / "data" / "tokens", split), read_split(real, split)
-        assert len(tokens) == len(rows)
+        excerpts = read_split(real, "excerpts") if split == "train" else []
+        assert len(tokens) == len(rows) + len(excerpts)
+        rows += excerpts
         for number in range(0, len(rows), 97):
             ids = tokens.ids[tokens.offsets[number] : tokens.offsets[number + 1]].tolist()
             words = rows[number]["text"].split()[:64]

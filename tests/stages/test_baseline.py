@@ -23,7 +23,7 @@ def test_what_is_left_out_of_much_text_is_told(
     for name in baseline.SHARED:
         Path("models", name).write_text('["x", "y"]')
     table = pa.table({"text": ["shares fall", "cup final"] * 3, "label": ["x", "y"] * 3})
-    for split in ("train", "val", "test"):
+    for split in ("train", "excerpts", "val", "test"):
         pq.write_table(table, f"data/splits/{split}.parquet")
     baseline.main()
     assert ("no characters inside words" in capsys.readouterr().out) == is_told

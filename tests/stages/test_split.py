@@ -1,6 +1,10 @@
 """Splits: stratified, seeded, and complete."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,9 +12,16 @@ from hypothesis import strategies as st
 from unroll.base.errors import InputError
 from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import SplitParams
-from unroll.stages.split import assign_by_text, assign_splits, place_texts, withhold_contexts
+from unroll.stages.split import (
+    assign_by_text,
+    assign_splits,
+    hash_texts,
+    place_texts,
+    withhold_contexts,
+    write_excerpts,
+)
 
-SHARES = SplitParams(method="random", train=0.7, val=0.15, test=0.15, seed=1)
+SHARES = SplitParams(method="random", train=0.7, val=0.15, test=0.15, seed=1, context_words=0)
 PLACES = [0.9057385498922612, 0.240657890705386, 0.11980770872965396]
 LABELS = st.lists(st.integers(3, 60), min_size=1, max_size=6).flatmap(
     lambda sizes: st.permutations([label for label, size in enumerate(sizes) for _ in range(size)])
@@ -113,3 +124,23 @@ def test_contexts_that_validation_or_test_hold_are_withheld_from_training(rows: 
     held_out = {number for context, text, split in rows if SPLIT_NAMES[split] != "train" for number in (context, text)}
     for (context, _, split), is_withheld in zip(rows, withheld, strict=True):
         assert is_withheld == (SPLIT_NAMES[split] != "train" or context in held_out)
+
+
+@pytest.mark.parametrize(
+    ("words", "excerpts"),
+    [
+        (2, [("shares fell", "a"), ("late", "b")]),  # "a goal" is a text of another split
+        (3, [("shares fell on", "a"), ("a goal in", "b"), ("late", "b")]),
+        (0, []),
+    ],
+)
+def test_excerpts_are_the_first_words_of_contexts_and_no_text_of_another_split(
+    words: int, excerpts: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/splits").mkdir(parents=True)
+    contexts = ["shares fell on Monday", "", "a goal in overtime", "late"]
+    pq.write_table(pa.table({"context": contexts, "label": ["a", "a", "b", "b"]}), "data/splits/train.parquet")
+    write_excerpts(words, hash_texts(pa.array(["a goal", "fell on"])))
+    table = pq.read_table("data/splits/excerpts.parquet")
+    assert list(zip(*table.to_pydict().values(), strict=True)) == excerpts

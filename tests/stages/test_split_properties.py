@@ -29,7 +29,7 @@ METHODS = st.sampled_from(["random", "hash"])
 
 def make_params(method: str = "hash", shares: list[float] | None = None, seed: int = 1) -> SplitParams:
     train, val, test = shares or [0.7, 0.15, 0.15]
-    return SplitParams(method=method, train=train, val=val, test=test, seed=seed)
+    return SplitParams(method=method, train=train, val=val, test=test, seed=seed, context_words=0)
 
 
 def clean(table: list[Row]) -> pd.DataFrame:

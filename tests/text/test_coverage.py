@@ -82,6 +82,7 @@ def test_texts_without_spaces_are_told_of(
     for split, first in (("train", "股市下跌"), ("val", "球队获胜"), ("test", "新手机上市")):
         table = {"text": [first, first + "了", "a " * 65], "context": [""] * 3, "label": ["x", "y", "y"]}
         pq.write_table(pa.table(table), f"data/splits/{split}.parquet")
+    pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": []}), "data/splits/excerpts.parquet")
     tokenize.main()
     shares = json.loads(Path("metrics/tokens.json").read_text())
     assert shares["train"] == {"cut": 0.333333, "unknown": 0.0}

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from unroll.base.files import replace_when_done
 
 BATCH_ROWS = 20_000
+EXCERPTS = "excerpts.parquet"  # beside the splits: further training texts, with their labels
 
 
 def read_record_batches(path: Path, *columns: str) -> Iterator[pa.RecordBatch]:
@@ -23,6 +24,16 @@ def read_record_batches(path: Path, *columns: str) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path, pre_buffer=False) as file:
         for group in range(file.num_row_groups):
             yield from file.iter_batches(BATCH_ROWS, row_groups=[group], columns=list(columns) or None)
+
+
+def read_split(folder: Path, split: str, *columns: str) -> Iterator[pa.RecordBatch]:
+    """Yield the texts that a split is learned from or tested on; training texts are followed by excerpts of contexts.
+
+    columns: text, label or both.
+    """
+    yield from read_record_batches(folder / f"{split}.parquet", *columns)
+    if split == "train":
+        yield from read_record_batches(folder / EXCERPTS, *columns)
 
 
 def copy_rows(source: Path, target: Path, chosen: np.ndarray, emptied: dict[str, np.ndarray] | None = None) -> None:

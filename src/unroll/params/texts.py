@@ -65,6 +65,7 @@ class SplitParams(Section):
     val: Share
     test: Share
     seed: Seed
+    context_words: Annotated[int, Field(ge=0, le=1_000_000)]
 
     @model_validator(mode="after")
     def _check_sum(self) -> "SplitParams":

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from unroll.base.files import write_json, write_table
 from unroll.base.process import run_stage
-from unroll.data.parquet import read_record_batches
+from unroll.data.parquet import read_split
 from unroll.evaluation.scores import compute_class_scores, compute_scores
 from unroll.linear.fit import fit_linear
 from unroll.linear.model import load_linear, save_linear
@@ -28,7 +28,7 @@ SHARED = ("cleaning.json", "labels.json")  # of models/: without them, it could 
 def main() -> None:
     params = read_text_params()
     longest = CHARACTERS * params.tokenize.max_tokens
-    rows = {name: read_rows(SPLITS / f"{name}.parquet", longest) for name in SPLIT_NAMES}
+    rows = {name: read_rows(name, longest) for name in SPLIT_NAMES}
     names = sorted(set(rows["train"][1]))
     numbers = {name: number for number, name in enumerate(names)}
     labels = {name: np.array([numbers[label] for label in table[1]]) for name, table in rows.items()}
@@ -60,11 +60,11 @@ def main() -> None:
     print(f"baseline: macro-F1 {scores['macro_f1']:.4f} on {len(labels['test']):,} test rows, C = {fit.c:g}")
 
 
-def read_rows(path: Path, longest: int) -> tuple[list[str], list[str]]:
+def read_rows(split: str, longest: int) -> tuple[list[str], list[str]]:
     """Return the texts of a split, of each so many characters at most, and their labels."""
     texts: list[str] = []
     labels: list[str] = []
-    for batch in read_record_batches(path, "text", "label"):
+    for batch in read_split(SPLITS, split, "text", "label"):
         texts += pc.utf8_slice_codeunits(batch["text"], 0, longest).to_pylist()
         labels += batch["label"].to_pylist()
     return texts, labels

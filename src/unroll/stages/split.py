@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unroll.base.errors import InputError
+from unroll.base.files import replace_when_done
 from unroll.base.process import run_stage
-from unroll.data.parquet import copy_rows, read_record_batches
+from unroll.data.parquet import EXCERPTS, copy_rows, read_record_batches
 from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import SplitParams, read_text_params
 
@@ -24,13 +26,15 @@ def main() -> None:
     params = read_text_params().split
     labels, class_names, is_test = read_labels()
     if params.method == "hash":
-        texts = chain.from_iterable(batch["text"].to_pylist() for batch in read_record_batches(CLEAN, "text"))
-        splits = assign_by_text(place_texts(texts, params.seed), labels, class_names, is_test, params)
+        rows = chain.from_iterable(batch["text"].to_pylist() for batch in read_record_batches(CLEAN, "text"))
+        splits = assign_by_text(place_texts(rows, params.seed), labels, class_names, is_test, params)
     else:
         splits = assign_splits(labels, class_names, is_test, params)
-    withheld = withhold_contexts(hash_column(CLEAN, "context"), hash_column(CLEAN, "text"), splits)
+    texts = hash_column(CLEAN, "text")
+    withheld = withhold_contexts(hash_column(CLEAN, "context"), texts, splits)
     for number, name in enumerate(SPLIT_NAMES):
         copy_rows(CLEAN, SPLITS / f"{name}.parquet", splits == number, {"context": withheld})
+    write_excerpts(params.context_words, texts[splits != SPLIT_NAMES.index("train")])
     sizes = ", ".join(f"{name} {(splits == number).sum():,}" for number, name in enumerate(SPLIT_NAMES))
     print(f"split: {sizes}{' (official test split kept)' if is_test.any() else ''}")
 
@@ -120,8 +124,12 @@ def choose_shares(is_test: np.ndarray, params: SplitParams) -> list[float]:
 
 def hash_column(path: Path, column: str) -> np.ndarray:
     """Return a 64-bit hash of each text of a column, [rows] uint64; equal texts have equal hashes, on any machine."""
-    texts = (batch[column].to_numpy(zero_copy_only=False) for batch in read_record_batches(path, column))
-    return np.concatenate([pd.util.hash_array(batch, categorize=False) for batch in texts])
+    return np.concatenate([hash_texts(batch[column]) for batch in read_record_batches(path, column)])
+
+
+def hash_texts(texts: pa.StringArray) -> np.ndarray:
+    """Return a 64-bit hash of each text, [rows] uint64."""
+    return pd.util.hash_array(texts.to_numpy(zero_copy_only=False), categorize=False)
 
 
 def withhold_contexts(contexts: np.ndarray, texts: np.ndarray, splits: np.ndarray) -> np.ndarray:
@@ -132,6 +140,20 @@ def withhold_contexts(contexts: np.ndarray, texts: np.ndarray, splits: np.ndarra
     """
     held_out = splits != SPLIT_NAMES.index("train")
     return held_out | np.isin(contexts, np.concatenate([contexts[held_out], texts[held_out]]))
+
+
+def write_excerpts(words: int, held_out: np.ndarray) -> None:
+    """Write the first words of each training context, with its row's label: a further text to learn the class from.
+
+    None of them is a text of validation or test, whose hashes are `held_out` ([texts] uint64).
+    """
+    schema = pa.schema([("text", pa.string()), ("label", pa.string())])
+    with replace_when_done(SPLITS / EXCERPTS) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for batch in read_record_batches(SPLITS / "train.parquet", "context", "label") if words else ():
+            texts = pc.binary_join(pc.list_slice(pc.split_pattern(batch["context"], " "), 0, words), " ")
+            is_new = ~np.isin(hash_texts(texts), held_out)
+            excerpts = pa.RecordBatch.from_arrays([texts, batch["label"]], schema=schema)
+            writer.write_batch(excerpts.filter(pc.and_(pc.not_equal(texts, ""), pa.array(is_new))))
 
 
 def apportion(rows: int, shares: list[float]) -> np.ndarray:

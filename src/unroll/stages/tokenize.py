@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from unroll.base.files import replace_when_done, write_json
 from unroll.base.process import run_stage
-from unroll.data.parquet import read_record_batches
+from unroll.data.parquet import read_record_batches, read_split
 from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import read_text_params
 from unroll.text.coverage import Coverage, describe_cut, describe_unknown
@@ -26,19 +26,21 @@ SPLITS, TOKENS, MODELS = Path("data/splits"), Path("data/tokens"), Path("models"
 
 def main() -> None:
     params = read_text_params()
-    train = SPLITS / "train.parquet"
-    # Everything here is learned from the training split alone. Words of the contexts get vectors by pretraining;
-    # without it, nothing would be known about them.
-    columns = ["text"] if params.pretrain.method == "none" else ["text", "context"]
-    texts = (column.to_pylist() for batch in read_record_batches(train, *columns) for column in batch.columns)
+    # Everything here is learned from the training split alone. Words of whole contexts get vectors by pretraining;
+    # without it, nothing would be known about those that are in no excerpt.
+    if params.pretrain.method == "none":
+        batches = read_split(SPLITS, "train", "text")
+    else:
+        batches = read_record_batches(SPLITS / "train.parquet", "text", "context")
+    texts = (column.to_pylist() for batch in batches for column in batch.columns)
     tokenizer = train_tokenizer(texts, params.tokenize)
-    names = (batch["label"].unique().to_pylist() for batch in read_record_batches(train, "label"))
+    names = (batch["label"].unique().to_pylist() for batch in read_split(SPLITS, "train", "label"))
     class_names = sorted(set(chain.from_iterable(names)))
     column_tokenizer, hash_text = make_column_tokenizer(tokenizer), make_hasher(params.tokenize.max_tokens)
     shares = {}
     for split in SPLIT_NAMES:
         coverage = Coverage()
-        parts = encode_split(SPLITS / f"{split}.parquet", column_tokenizer, hash_text, class_names, coverage)
+        parts = encode_split(split, column_tokenizer, hash_text, class_names, coverage)
         save_tokens(parts, TOKENS, split)
         shares[split] = coverage.summarize()
     with replace_when_done(MODELS / "tokenizer.json") as temporary:
@@ -53,7 +55,7 @@ def main() -> None:
 
 
 def encode_split(
-    path: Path,
+    split: str,
     column_tokenizer: ColumnTokenizer,
     hash_text: Callable[[str], np.ndarray],
     class_names: list[str],
@@ -61,9 +63,7 @@ def encode_split(
 ) -> Iterator[Tokens]:
     """Yield the texts and labels of each batch as numbers; count in `coverage` what is cut or unknown."""
     names = pa.array(class_names)
-    for batch in tqdm(
-        read_record_batches(path, "text", "label"), f"tokenize {path.stem}", unit=" batches", disable=None
-    ):
+    for batch in tqdm(read_split(SPLITS, split, "text", "label"), f"tokenize {split}", unit=" batches", disable=None):
         ids, offsets, cut = column_tokenizer.encode(batch["text"])
         coverage.count(ids, cut)
         labels = pc.index_in(batch["label"], names).to_numpy().astype(np.int64)
