@@ -23,7 +23,7 @@ RAW = Path("data/raw")
 STOP_WORDS = Path(__file__).parents[1] / "text" / "stopwords"
 CLEAN = Path("data/clean/rows.parquet")
 # part: "all", "train" or "test"; row: the number of the row in its raw file, from 1.
-# context: more text of the row, which only pretraining reads.
+# context: more text of the row, which training learns from, and which is never classified.
 SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "context", "label", "part")] + [("row", pa.int64())])
 DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "in_test", "duplicate")
 FATES = pd.CategoricalDtype(("keep", *DROP_REASONS))
