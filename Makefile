@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup repro repro-all report verify verify-all test audit mutants bench bench-quick browser lint ui lock
+.PHONY: help setup cluster repro repro-all report verify verify-all test audit mutants bench bench-quick browser lint ui lock
 PYTHON ?= python3
 PORT ?= 5000
 BASE ?= HEAD
@@ -33,11 +33,15 @@ $(VENV)/.installed: requirements.txt src/requirements-compute.txt pyproject.toml
 		(cd $$folder && $(CURDIR)/$(VENV)/bin/dvc config --local plots.html_template ../../../.dvc/tmp/plots.html); done
 	@touch $@
 
-$(VENV)/.developing: requirements-dev.txt $(VENV)/.installed
+$(VENV)/.developing: requirements-dev.txt requirements-cluster.txt $(VENV)/.installed
 	@echo "Installing what tests and lint need on top"
 	$(PIP) --quiet -r requirements-dev.txt
 	$(COMPILE)
 	@touch $@
+
+cluster: setup  ## install what `unroll spread` needs on top (docs/scale.md)
+	$(PIP) --quiet -r requirements-cluster.txt
+	$(COMPILE)
 
 repro: setup  ## run the pipeline where something changed, then print the test metrics
 	dvc repro

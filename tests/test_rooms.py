@@ -23,6 +23,7 @@ ROOMS = {
     "inference": {"base", "params", "data", "text", "models", "linear"},
     "tracking": {"base", "params", "text", "models", "training", "inference"},
     "results": {"base", "params", "sequences", "tracking"},
+    "cluster": {"base", "params", "tracking", "results"},
     "stages": {
         *(
             "base",
@@ -39,7 +40,8 @@ ROOMS = {
         )
     },
     "cli": {
-        *("base", "params", "text", "vectors", "models", "training", "sequences", "inference", "tracking", "results")
+        *("base", "params", "text", "vectors", "models", "training", "sequences", "inference", "tracking", "results"),
+        "cluster",
     },
     "tools": {"base", "tracking", "cli"},
 }
@@ -60,6 +62,7 @@ CONCERNED = {
     "inference/forward.py": [],
     "tracking/registry.py": ["evaluate"],
     "results/records.py": [],
+    "cluster/spread.py": [],
     "stages/split.py": ["split"],
     "cli/main.py": [],
     "tools/verify.py": [],
@@ -79,6 +82,7 @@ CONCERNED_BELOW = {  # the same in pipelines/sine
     "linear/fit.py": [],
     "inference/forward.py": [],
     "results/records.py": [],
+    "cluster/spread.py": [],
     "stages/split.py": [],
     "cli/main.py": [],
     "tools/verify.py": [],
@@ -88,6 +92,9 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "cli/main.py": "tests/pipeline/test_cli.py",
     "cli/model.py": "tests/pipeline/test_cli.py",
     "cli/results.py": "tests/pipeline/test_grid.py",
+    "cli/spread.py": "tests/pipeline/test_spread.py",
+    "cluster/experiment.py": "tests/pipeline/test_spread.py",
+    "cluster/spread.py": "tests/pipeline/test_spread.py",
     "data/tables.py": "tests/data/test_datasets.py",
     "data/unpack.py": "tests/data/test_datasets.py",
     "inference/network.py": "tests/inference/test_forward.py",

@@ -11,7 +11,7 @@ import pytest
 from imports import PACKAGE, find_packages
 from unroll.base.errors import InputError
 from unroll.base.versions import COMPUTE, check_versions, read_pins
-from unroll.tools.lock import find_versions
+from unroll.tools.lock import REQUIREMENTS, find_versions
 from workspaces import ROOT, Workspace
 
 # What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks or shows progress.
@@ -70,7 +70,7 @@ def test_every_package_that_stages_compute_with_is_pinned_for_them() -> None:
 )
 def test_the_files_pin_all_that_is_needed_and_each_package_once(tmp_path: Path) -> None:
     """So `make lock` leaves the files unchanged if the pinned versions are installed."""
-    names = ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt")
+    names = tuple(map(str, REQUIREMENTS))
     (tmp_path / "src").mkdir()
     for name in (*names, "pyproject.toml"):
         shutil.copy2(ROOT / name, tmp_path / name)
@@ -81,7 +81,7 @@ def test_the_files_pin_all_that_is_needed_and_each_package_once(tmp_path: Path) 
     assert len(pinned) == len(set(pinned))
     running = read_pins(ROOT / "requirements.txt")
     assert {"mlflow", "dvc-s3", "vl-convert-python", "setuptools"} <= set(running)
-    assert not {"pytest", "ruff", "moto", "selenium", "hypothesis"} & set(running)
+    assert not {"pytest", "ruff", "moto", "selenium", "hypothesis", "distributed"} & set(running)
 
 
 def test_a_build_for_a_device_pins_nothing_that_other_builds_lack(

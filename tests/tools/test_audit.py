@@ -53,7 +53,12 @@ def test_every_pin_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(audit, "_run", ask)
     audit.audit_packages()
-    assert asked == ["src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt"]
+    assert asked == [
+        "src/requirements-compute.txt",
+        "requirements.txt",
+        "requirements-cluster.txt",
+        "requirements-dev.txt",
+    ]
 
 
 def test_a_service_that_cannot_be_reached_is_told_and_no_finding(

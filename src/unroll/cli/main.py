@@ -10,6 +10,7 @@ from unroll.base.process import collect_rarely
 from unroll.cli.check import check
 from unroll.cli.model import gradients, neighbors, predict
 from unroll.cli.results import compare, metrics, runs, ui
+from unroll.cli.spread import spread
 
 app = typer.Typer(
     help="Ask the model in models/, and look at what the pipeline left.",
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (predict, neighbors, metrics, runs, compare, gradients, check, ui):
+for command in (predict, neighbors, metrics, runs, compare, gradients, spread, check, ui):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""`make lock`: write the versions that are installed to the three files of requirements."""
+"""`make lock`: write the versions that are installed to the files of requirements."""
 
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
@@ -12,21 +12,31 @@ from unroll.base.versions import read_pins
 
 # Packages that only PyTorch's builds for a device need; those builds pin the versions themselves.
 DEVICE = ("cuda-", "nvidia-", "triton")
-REQUIREMENTS = [Path(name) for name in ("src/requirements-compute.txt", "requirements.txt", "requirements-dev.txt")]
+REQUIREMENTS = [
+    Path(name)
+    for name in (
+        "src/requirements-compute.txt",
+        "requirements.txt",
+        "requirements-cluster.txt",
+        "requirements-dev.txt",
+    )
+]
 
 
 def main() -> None:
     """Write each package to one file: those that compute keep their file, the others go where they are first needed."""
     with end_in_one_line(with_bugs=False):
-        compute, run, develop = REQUIREMENTS
+        compute, run, cluster, develop = REQUIREMENTS
         project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
         comments = [line for line in compute.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
         computing = find_versions(list(read_pins(compute)), deep=False)
         running = find_versions(project["project"]["dependencies"] + project["build-system"]["requires"])
-        developing = find_versions(project["project"]["optional-dependencies"]["dev"])
+        extras = project["project"]["optional-dependencies"]
+        spreading, developing = find_versions(extras["cluster"]), find_versions(extras["dev"])
         write_pins(compute, comments, computing)
         write_pins(run, [f"-r {compute}"], _leave_out(running, computing))
-        write_pins(develop, [f"-r {run}"], _leave_out(developing, computing | running))
+        write_pins(cluster, [f"-r {run}"], _leave_out(spreading, computing | running))
+        write_pins(develop, [f"-r {cluster}"], _leave_out(developing, computing | running | spreading))
 
 
 def find_versions(requirements: list[str], deep: bool = True) -> dict[str, str]:

@@ -1,0 +1,179 @@
+"""Runs one experiment on a worker's machine, in a clone of its own, by commands of Git and DVC alone.
+
+It is a process of its own (`python -m unroll.cluster.experiment`), which gets a job as a line of JSON and tells in such
+lines what it does. It lives as long as its standard input is open: when the worker dies, the experiment dies, too, so
+that none runs twice.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+
+from filelock import FileLock, Timeout
+
+STAGE = re.compile(r"Running stage '(.*)':")
+DVC = (sys.executable, "-m", "dvc")
+
+
+@dataclass(frozen=True)
+class Job:
+    """An experiment, and where its code and data are.
+
+    targets: stages to run; if there are any, this only prepares experiments, and only DVC's run cache is pushed.
+    commit, folder: what to check out, and the pipeline's folder in it; git_url: where from; storage, storage_url: DVC's
+    remote; environment: variables that its commands get.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    targets: tuple[str, ...]
+    commit: str
+    folder: str
+    git_url: str
+    storage: str
+    storage_url: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Failure(Exception):
+    """A command failed; the message is the line that says why."""
+
+
+def main() -> None:
+    """Run the job on standard input's first line; end with the process that holds the other end."""
+    job = Job(**json.loads(sys.stdin.buffer.readline()))
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        run_experiment(job, lambda state: print(json.dumps({"state": state}), flush=True))
+    except (Failure, OSError) as error:
+        print(json.dumps({"failure": str(error)}), flush=True)
+
+
+def run_experiment(job: Job, tell: Callable[[str], None]) -> None:
+    """Clone, fetch what DVC has, run, push: data first, so that whoever sees the experiment can have its data.
+
+    Raises:
+        Failure: a command failed.
+    """
+    with open_clone(job) as folder:
+        environment = make_environment() | job.environment
+
+        def run(*command: str) -> None:
+            run_command((*DVC, *command), folder, environment, tell)
+
+        tell("fetches data")
+        fetch_data(folder, environment)
+        options = [part for override in job.overrides for part in ("--set-param", override)]
+        run("exp", "run", "--name", job.name, *options, *job.targets)
+        tell("sends data")
+        run("push", "--quiet", "--run-cache")
+        if not job.targets:
+            run("exp", "push", "--quiet", "--no-cache", "origin", job.name)
+
+
+def fetch_data(folder: Path, environment: dict[str, str]) -> None:
+    """Fetch what DVC's remote has of the commit's data and of earlier runs.
+
+    Raises:
+        Failure: it cannot be reached.
+    """
+    run_command((*DVC, "pull", "--quiet", "--run-cache", "--allow-missing"), folder, environment)
+
+
+@contextmanager
+def open_clone(job: Job) -> Iterator[Path]:
+    """Make a clone for the job, and delete it afterwards; yield the pipeline's folder in it.
+
+    Clones are in a folder that this machine's jobs share, with one DVC cache. Those of dead processes are removed.
+    """
+    shared = find_shared_folder()
+    _remove_dead_clones(shared)
+    clone = Path(mkdtemp(prefix="clone-", dir=shared))
+    with FileLock(f"{clone}.lock"):
+        try:
+            folder, environment = clone / job.folder, make_environment() | job.environment
+            run_command(("git", "clone", "--quiet", "--no-checkout", job.git_url, str(clone)), shared, environment)
+            run_command(("git", "checkout", "--quiet", "--detach", job.commit), clone, environment)
+            run_command((*DVC, "cache", "dir", "--local", str(shared / "cache")), folder, environment)
+            settings = ("remote", "modify", "--local", job.storage, "url", job.storage_url)
+            run_command((*DVC, *settings), folder, environment)
+            yield folder
+        finally:
+            shutil.rmtree(clone, ignore_errors=True)
+    Path(f"{clone}.lock").unlink(missing_ok=True)
+
+
+def find_shared_folder() -> Path:
+    """Return the folder that all jobs on this machine share; it may be on a disk that machines share."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = caches / "unroll" / socket.gethostname()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def make_environment() -> dict[str, str]:
+    """Return this process's environment, in which this Python's programs come first and nothing is DVC's or Git's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
+    return kept | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+
+
+def run_command(
+    command: tuple[str, ...],
+    folder: Path,
+    environment: dict[str, str],
+    tell: Callable[[str], None] = lambda state: None,
+) -> None:
+    """Run a command and tell which of DVC's stages it is in.
+
+    Raises:
+        Failure: it failed, with the line in which a stage says why, or else the last one.
+    """
+    reason = last = ""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        for line in map(str.strip, process.stdout or ()):
+            if stage := STAGE.match(line):
+                tell(stage[1])
+            reason = line if line.startswith("error: ") else reason
+            last = line or last
+    if process.returncode:
+        raise Failure((reason or last).removeprefix("error: ") or f"{command[0]} exited with {process.returncode}")
+
+
+def _remove_dead_clones(shared: Path) -> None:
+    for lock in shared.glob("clone-*.lock"):
+        try:
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                lock.unlink(missing_ok=True)
+        except Timeout:
+            pass  # its process lives
+
+
+def _die_with_parent() -> None:
+    while os.read(0, 1024):  # nothing, once the other end is closed; `sys.stdin` must not be in use as Python ends
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""Sends experiments to the workers of a Dask cluster, follows them, and brings them back."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unroll.base.errors import InputError
+from unroll.cluster.checks import Source, asks_for_portable, check_workers, inspect_worker, read_pinned_names
+from unroll.cluster.experiment import DVC, Job, make_environment
+from unroll.cluster.grid import Experiment, plan_preparations, split_stages
+from unroll.params.common import PipelineParams
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+TOPIC = "unroll"
+RETRIES = 2  # of an experiment whose worker died
+SECONDS_FOR_WORKERS = 60  # to join the cluster
+
+Show = Callable[[str, str], None]  # gets an experiment's name and what it does
+
+
+@contextmanager
+def open_client(address: str | None, workers: int | None) -> "Iterator[Client]":
+    """Connect to the cluster at `address`, or start one on this machine with a worker for each core.
+
+    Raises:
+        InputError: Dask is not installed, or nothing answers at the address.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ModuleNotFoundError:
+        raise InputError("unroll spread needs Dask: `make cluster` installs it") from None
+    settings = {"distributed.scheduler.allowed-failures": RETRIES, "distributed.comm.timeouts.connect": "10s"}
+    with dask.config.set(settings):
+        if address is None:
+            with (
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    resources={"cpu": 1},
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                ) as cluster,
+                Client(cluster) as client,
+            ):
+                yield client
+            return
+        try:
+            client = Client(address, timeout="10s")
+        except (OSError, TimeoutError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"--on {address}: no Dask scheduler can be reached there ({reason})") from None
+        with client:
+            yield client
+
+
+def run_all(
+    experiments: list[Experiment],
+    source: Source,
+    params: PipelineParams,
+    environment: dict[str, str],
+    address: str | None,
+    workers: int | None,
+    needs: list[str],
+    show: Show,
+) -> dict[str, str]:
+    """Look at the workers, then run experiments on them; return why each failed, or an empty text, by name.
+
+    Raises:
+        InputError: the workers are not fit for them.
+    """
+    stages, read = split_stages(Path("dvc.yaml"))
+    preparations = plan_preparations(experiments, stages, read, source.commit, source.folder)
+    template = Job(
+        "", (), (), source.commit, source.folder, source.git_url, source.storage, source.storage_url, environment
+    )
+    need_portable = all(asks_for_portable(params, one.overrides) for one in experiments)
+    send_data()
+    with open_client(address, workers) as client:
+        check_workers(inspect_workers(client, template, needs), read_pinned_names(source.root), need_portable)
+        return run_experiments(client, experiments, preparations, template, stages, dict.fromkeys(needs, 1), show)
+
+
+def inspect_workers(client: "Client", template: Job, needs: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what `inspect_worker` finds on one worker of each machine.
+
+    Raises:
+        InputError: there is no worker, none has what is needed, or one cannot even look.
+    """
+    try:
+        client.wait_for_workers(1, timeout=SECONDS_FOR_WORKERS)
+    except TimeoutError:
+        raise InputError(f"no worker joined the cluster within {SECONDS_FOR_WORKERS} seconds") from None
+    known = client.scheduler_info(n_workers=-1)["workers"]
+    for need in needs:
+        if not any(need in worker["resources"] for worker in known.values()):
+            raise InputError(f"--needs {need}: no worker has it; `dask worker --resources {need}=1` gives it")
+    hosts = {worker["host"]: address for address, worker in known.items()}
+    try:
+        return client.run(inspect_worker, template, workers=list(hosts.values()))
+    except Exception as error:  # whatever another installation raises
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"a worker cannot run experiments ({reason}): expected `make cluster` there") from None
+
+
+def run_experiments(
+    client: "Client",
+    experiments: list[Experiment],
+    preparations: Mapping[str, Experiment],
+    template: Job,
+    stages: tuple[str, ...],
+    resources: dict[str, float],
+    show: Show,
+) -> dict[str, str]:
+    """Run experiments on the workers; return why each failed, or an empty text, by name.
+
+    template: a job without name and overrides. A failing experiment keeps no other from ending. If a worker dies, its
+    experiment runs again elsewhere.
+    """
+    from distributed import as_completed
+
+    client.subscribe_topic(TOPIC, lambda event: show(*event[1]))
+    waiting: dict[str, Future[str]] = {}
+    for one in preparations.values():
+        if one.name not in waiting:
+            job = replace(template, name=one.name, overrides=one.overrides, targets=stages)
+            waiting[one.name] = _submit(client, job, None, resources)
+    futures: dict[Future[str], str] = {}
+    for one in experiments:
+        before = waiting[preparations[one.name].name] if one.name in preparations else None
+        job = replace(template, name=one.name, overrides=one.overrides)
+        futures[_submit(client, job, before, resources)] = one.name
+    outcomes = {}
+    for future in as_completed(futures):
+        name = futures[future]
+        outcomes[name] = _find_failure(future)
+        show(name, f"failed: {outcomes[name]}" if outcomes[name] else "done")
+    return outcomes
+
+
+def _submit(client: "Client", job: Job, before: "Future[str] | None", resources: dict[str, float]) -> "Future[str]":
+    return client.submit(
+        run_job, asdict(job), before, key=job.name, pure=False, retries=RETRIES, resources=resources or None
+    )
+
+
+def _find_failure(future: "Future[str]") -> str:
+    """Return why a finished future has no experiment, or an empty text."""
+    from distributed import KilledWorker
+
+    if future.status == "cancelled":
+        return "the cluster is gone; the same command does what is missing"
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return f"its worker died {RETRIES + 1} times, perhaps for lack of memory"
+    return str(error) if error else future.result()
+
+
+def run_job(values: dict[str, Any], before: str | None) -> str:
+    """Run a job in a process of its own; return why it failed, or an empty text. This runs on the worker.
+
+    before: why its preparation failed, if it did.
+
+    Raises:
+        RuntimeError: the process was killed; Dask then tries again.
+    """
+    from distributed import get_worker
+
+    if before:
+        return before
+    with subprocess.Popen(
+        [sys.executable, "-m", "unroll.cluster.experiment"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a group of processes, which ends as a whole
+    ) as process:
+        # It stays open, as the experiment ends when this process does.
+        print(json.dumps(values), file=process.stdin, flush=True)
+        failure = ""
+        for line in process.stdout or ():
+            told = json.loads(line)
+            failure = told.get("failure", failure)
+            get_worker().log_event(TOPIC, (values["name"], told.get("state", "")))
+    if process.returncode:
+        raise RuntimeError(f"its process ended with {process.returncode}")
+    return failure
+
+
+def list_finished(remote: str) -> set[str]:
+    """Return the names of the experiments of the current commit that Git's remote has."""
+    return set(_ask_dvc("exp", "list", "--rev", "HEAD", "--name-only", remote).split())
+
+
+def send_data() -> None:
+    """Push what DVC has here, so that no worker computes it again."""
+    _ask_dvc("push", "--quiet", "--run-cache")
+
+
+def fetch_experiments(remote: str, names: list[str]) -> None:
+    """Fetch experiments and their data."""
+    if names:
+        _ask_dvc("exp", "pull", "--quiet", "--force", remote, *names)
+
+
+def _ask_dvc(*arguments: str) -> str:
+    result = subprocess.run([*DVC, *arguments], env=make_environment(), capture_output=True, text=True)
+    if result.returncode:
+        lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or [result.stderr]
+        raise InputError(f"dvc {arguments[0]} failed: {lines[0].removeprefix('ERROR: ').strip()}")
+    return result.stdout
