@@ -136,7 +136,8 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, ma
     from unroll.base.files import find_root
     from unroll.results.pipelines import read_pipeline_params
     from unroll.tracking.pages import describe_page, open_browser, serve_pages
-    from unroll.tracking.store import connect, find_artifact_folder, is_server
+    from unroll.tracking.sharing import is_server
+    from unroll.tracking.store import connect, find_artifact_folder
 
     params = read_pipeline_params()
     store = connect(params.tracking.experiment)

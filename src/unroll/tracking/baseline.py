@@ -3,7 +3,7 @@
 It is linked to dvc.lock as the networks' runs are, by the MD5s of metrics/baseline.json and baseline_per_class.json.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from unroll.models.files import CHECKSUMS, LINEAR_PARTS, WEIGHTS
 from unroll.params.common import flatten_params
 from unroll.params.texts import TextParams
 from unroll.text.tokens import Tokens
+from unroll.tracking.claims import keep_first
 from unroll.tracking.names import name_baseline
 from unroll.tracking.origin import describe_origin
 from unroll.tracking.registry import Standing, identify_rows, log_model, register_model
@@ -54,11 +55,12 @@ def log_baseline(store: Store, params: TextParams, val: Tokens, seconds: float |
     """
     md5s = {tag: compute_hash(Path(file), "md5") for tag, file in BASELINE_LINKS.items()}
     own = keep_params(flatten_params(params))
-    # One at a time: experiments that run at the same time share one baseline.
-    with require_store(store.uri), store.lock:
-        runs = store.client.search_runs([store.experiment_id], f"tags.{BASELINE_MD5} = '{md5s[BASELINE_MD5]}'")
-        if not find_baseline(runs, own, md5s):
+    with require_store(store.uri):
+        runs = _search_runs(store, own, md5s)
+        if not runs:
             _make_run(store, params, val, md5s, seconds)
+            runs = _search_runs(store, own, md5s)
+        keep_first(store, runs)  # experiments that run at the same time share one baseline
 
 
 def keep_params(params: Mapping[str, Any]) -> dict[str, str]:
@@ -70,17 +72,28 @@ def find_baseline(
     runs: "Iterable[MlflowRun]", params: Mapping[str, Any], md5s: Mapping[str, str]
 ) -> "MlflowRun | None":
     """Return the baseline's run with these MD5s (by tag) and parameters."""
+    return next(_find_baselines(runs, params, md5s), None)
+
+
+def is_baseline(run: "MlflowRun") -> bool:
+    return run.data.tags.get(MODEL) == LINEAR
+
+
+def _search_runs(store: Store, params: Mapping[str, Any], md5s: Mapping[str, str]) -> "list[MlflowRun]":
+    runs = store.client.search_runs([store.experiment_id], f"tags.{BASELINE_MD5} = '{md5s[BASELINE_MD5]}'")
+    return list(_find_baselines(runs, params, md5s))
+
+
+def _find_baselines(
+    runs: "Iterable[MlflowRun]", params: Mapping[str, Any], md5s: Mapping[str, str]
+) -> "Iterator[MlflowRun]":
     own, (scores, classes) = keep_params(params), (md5s[tag] for tag in BASELINE_LINKS)
     same = (
         run
         for run in runs
         if scores and (run.data.tags.get(BASELINE_MD5), run.data.tags.get(CLASSES_MD5, classes)) == (scores, classes)
     )
-    return next((run for run in same if keep_params(run.data.params) == own), None)
-
-
-def is_baseline(run: "MlflowRun") -> bool:
-    return run.data.tags.get(MODEL) == LINEAR
+    return (run for run in same if keep_params(run.data.params) == own)
 
 
 def _make_run(store: Store, params: TextParams, val: Tokens, md5s: dict[str, str], seconds: float | None) -> None:

@@ -17,8 +17,8 @@ import pandas as pd
 from unroll.base.files import compute_hash, read_json
 from unroll.models.batches import Examples
 from unroll.params.common import PipelineParams, flatten_params
+from unroll.tracking.claims import add_names, claim_run, keep_first
 from unroll.tracking.names import name_epoch
-from unroll.tracking.origin import EXPERIMENTS
 from unroll.tracking.runs import (
     DESCRIPTION,
     LINKS,
@@ -31,10 +31,10 @@ from unroll.tracking.runs import (
     ignore_tracking,
     log_metrics,
     make_metrics,
-    split_names,
 )
+from unroll.tracking.sharing import insert
 from unroll.tracking.store import Store, connect, require_store
-from unroll.tracking.training import METRICS, create_training, log_training
+from unroll.tracking.training import METRICS, create_training, link_training, log_training
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
     from matplotlib.figure import Figure
@@ -66,19 +66,17 @@ def log_evaluation(
     Raises:
         InputError: the store cannot be used; evaluating again logs what is missing.
     """
-    # One at a time, so that two evaluations of the same model do not claim the same run.
-    with require_store(store.uri), store.lock:
-        run_id = _find_run(store, params) or _restore_run(store, params, splits)
-        log_metrics(store, run_id, make_metrics(evaluation.metrics))
-        for name, figure in evaluation.figures.items():
-            store.client.log_figure(run_id, figure, name, save_kwargs={"dpi": 110})
-        for name, table in evaluation.tables.items():
-            _log_table(store, run_id, table, name)
-        for name in evaluation.files:
-            store.client.log_artifact(run_id, str(METRICS / name), "metrics")
-        _add_experiment_name(store, run_id)
-        _describe(store, run_id, f"{params.model.cell} on {params.data.dataset}: {evaluation.summary}")
-        store.client.set_tag(run_id, TEST_MD5, compute_hash(METRICS / "test.json", "md5"))
+    from mlflow.exceptions import MlflowException
+
+    with require_store(store.uri):
+        while run_id := _find_run(store, params):
+            try:
+                if _log(store, run_id, params, evaluation):
+                    return
+            except MlflowException:
+                if store.client.get_run(run_id).info.lifecycle_stage == "active":  # or else an equal one replaced it
+                    raise
+        _restore_run(store, params, splits, evaluation)
 
 
 def log_scores(
@@ -100,13 +98,15 @@ def log_scores(
 
 
 def _find_run(store: Store, params: PipelineParams) -> str | None:
-    md5s = {tag: compute_hash(Path(file), "md5") for tag, file in LINKS.items()}
+    own, md5s = ignore_tracking(flatten_params(params)), {tag: compute_hash(Path(LINKS[tag]), "md5") for tag in LINKS}
     runs = find_runs_of_model(store, md5s[MODEL_MD5])
-    found = choose_run(runs, ignore_tracking(flatten_params(params)), md5s, os.environ.get("DVC_EXP_NAME"))
+    restored = [run for run in runs if RESTORED in run.data.tags and md5s.items() <= run.data.tags.items()]
+    removed = keep_first(store, [run for run in restored if ignore_tracking(run.data.params) == own])
+    found = choose_run([run for run in runs if run not in removed], own, md5s, os.environ.get("DVC_EXP_NAME"))
     return found.info.run_id if found else None
 
 
-def _restore_run(store: Store, params: PipelineParams, splits: Mapping[str, Examples]) -> str:
+def _restore_run(store: Store, params: PipelineParams, splits: Mapping[str, Examples], evaluation: Evaluation) -> None:
     """Make a run for a training that MLflow has not seen; all that is lost are the seconds that it took."""
     run_id = create_training(store, os.environ.get("DVC_EXP_NAME", ""), params, splits)
     with end_run(store, run_id):
@@ -114,24 +114,38 @@ def _restore_run(store: Store, params: PipelineParams, splits: Mapping[str, Exam
         log_metrics(store, run_id, [m for row in history for m in make_metrics(name_epoch(row), int(row["epoch"]))])
         store.client.set_tag(run_id, RESTORED, "true")
         log_training(store, run_id, params, splits["val"], read_json(METRICS / "train.json"))
-    return run_id
+        _log(store, run_id, params, evaluation)
+    link_training(store, run_id)
+    _find_run(store, params)  # and keep only the first, if other machines have made one at the same time
 
 
-def _add_experiment_name(store: Store, run_id: str) -> None:
-    """Add the DVC experiment's name to those of the run, if it is new."""
-    names = split_names(store.client.get_run(run_id).data.tags.get(EXPERIMENTS, ""))
-    name = os.environ.get("DVC_EXP_NAME")
-    if name and name not in names:
-        store.client.set_tag(run_id, EXPERIMENTS, ", ".join([*names, name]))
+def _log(store: Store, run_id: str, params: PipelineParams, evaluation: Evaluation) -> bool:
+    """Log an evaluation to a run, and return true; do nothing if the run has another evaluation by now."""
+    test_md5 = compute_hash(METRICS / "test.json", "md5")
+    if not claim_run(store, run_id, test_md5):
+        return False
+    log_metrics(store, run_id, make_metrics(evaluation.metrics))
+    for name, figure in evaluation.figures.items():
+        store.client.log_figure(run_id, figure, name, save_kwargs={"dpi": 110})
+    for name, table in evaluation.tables.items():
+        _log_table(store, run_id, table, name)
+    for name in evaluation.files:
+        store.client.log_artifact(run_id, str(METRICS / name), "metrics")
+    if experiment := os.environ.get("DVC_EXP_NAME"):
+        add_names(store, run_id, [experiment])
+    _describe(store, run_id, f"{params.model.cell} on {params.data.dataset}: {evaluation.summary}")
+    insert(store.client.set_tag, run_id, TEST_MD5, test_md5)
+    return True
 
 
 def _describe(store: Store, run_id: str, text: str) -> None:
     """Give the run's page a first line, unless somebody has written one."""
     if DESCRIPTION not in store.client.get_run(run_id).data.tags:
-        store.client.set_tag(run_id, DESCRIPTION, text)
+        insert(store.client.set_tag, run_id, DESCRIPTION, text)
 
 
 def _log_table(store: Store, run_id: str, table: pd.DataFrame, name: str) -> None:
     """Log a table that MLflow's pages show as one. Its own `log_table` would append to an earlier attempt's rows."""
     store.client.log_text(run_id, table.to_json(orient="split", index=False), name)
-    store.client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": name, "type": "table"}]))
+    shown = json.dumps([{"path": name, "type": "table"}])
+    insert(store.client.set_tag, run_id, "mlflow.loggedArtifacts", shown)

@@ -10,7 +10,6 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from unroll.tracking.git import ask_git
-from unroll.tracking.store import PROCESS, describe_process
 
 EXPERIMENTS = "dvc.experiments"  # the names of the DVC experiments that share this run
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "tokenizers", "nltk", "dvc", "mlflow")
@@ -23,7 +22,6 @@ def describe_origin(stages: Collection[str] = ()) -> dict[str, str]:
     by_dvc = "DVC_STAGE" in os.environ  # if the stage is run by hand, dvc.lock may be out of date
     return (
         {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "PROJECT", "mlflow.user": _find_user()}
-        | {PROCESS: describe_process()}
         | _describe_commit()
         | (read_data_hashes(Path("dvc.lock"), stages) if by_dvc else {})
         | {f"version.{name}": version(name) for name in PACKAGES}

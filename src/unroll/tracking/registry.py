@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from unroll.base.files import compute_hash, read_json
 from unroll.models.files import CHECKSUMS
 from unroll.text.tokens import Tokens
+from unroll.tracking.sharing import insert
 from unroll.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 CHAMPION = "champion"
+VERSION = "model_version"  # the tag of the run whose model is a version
 READING_PARTS = ("cleaning.json", "labels.json")  # of models/: what a model reads of a text, and class to its name
 EXAMPLE = ["Shares fall after profit warning", "Striker scores twice in cup final"]
 # The packages that models/ needs to predict; logged with the model, so that it can be served elsewhere.
@@ -111,20 +113,15 @@ def register_model(
 
     `tags` identify the model. If it already has a version, it gets another only if it was validated on other rows.
     """
-    client = store.client
-    # Every training of this repository changes versions and alias; to make a version, MLflow reads its model.
-    with store.lock, _use_store(store.uri):
-        if not client.search_registered_models(f"name = '{name}'"):
-            client.create_registered_model(name, description="Texts to their classes and probabilities.")
-        identity = {**tags, "val_rows": standing.val_rows}
-        if not any(identity.items() <= found.tags.items() for found in _list_versions(client, name)):
-            tags = identity | {"val_macro_f1": f"{standing.val_macro_f1:.6f}"}
-            about = f"{tags['cell']}, validation macro-F1 {standing.val_macro_f1:.4f}"
-            source = f"models:/{model_id}"
-            made = client.create_model_version(name, source, run_id, tags, description=about, model_id=model_id)
+    client, identity = store.client, {**tags, "val_rows": standing.val_rows}
+    with _use_store(store.uri):  # to make a version, MLflow reads its model
+        _create_registered_model(client, name)
+        version = _make_version(client, name, run_id, model_id, identity, standing.val_macro_f1)
+        if version.run_id == run_id:
             # Makes the model's page show where it is registered, as `mlflow.register_model` does.
-            link = json.dumps([{"name": name, "version": made.version}])
+            link = json.dumps([{"name": name, "version": version.version}])
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})
+            client.set_tag(run_id, VERSION, version.version)
         choose_champion(client, name, standing.val_rows)
 
 
@@ -134,14 +131,64 @@ def choose_champion(client: "MlflowClient", name: str, val_rows: str) -> None:
     Scores on different rows cannot be compared, so only versions that were validated on `val_rows`, the rows of the
     training that has just ended, compete. If there is none, the champion stays. Test scores are never used.
     """
-    comparable = [found for found in _list_versions(client, name) if found.tags.get("val_rows") == val_rows]
-    if comparable:
-        best = max(comparable, key=lambda found: (float(found.tags["val_macro_f1"]), -int(found.version)))
-        client.set_registered_model_alias(name, CHAMPION, best.version)
+    while best := _find_best(client, name, val_rows):
+        insert(client.set_registered_model_alias, name, CHAMPION, best)
+        holder = client.get_model_version_by_alias(name, CHAMPION)
+        # Another machine may have chosen before a better version was there, but set the alias later.
+        if holder.tags.get("val_rows") != val_rows or holder.version == _find_best(client, name, val_rows):
+            return
 
 
-def _list_versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":
-    return list(client.search_model_versions(f"name = '{name}'"))
+def _create_registered_model(client: "MlflowClient", name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    known = f"name = '{name}'"
+    if not client.search_registered_models(known):
+        try:
+            client.create_registered_model(name, description="Texts to their classes and probabilities.")
+        except MlflowException:
+            if not client.search_registered_models(known):  # or else somebody else has just created it
+                raise
+
+
+def _make_version(
+    client: "MlflowClient", name: str, run_id: str, model_id: str, identity: dict[str, str], val_macro_f1: float
+) -> "ModelVersion":
+    """Return the version with the tags `identity`; make it if there is none. Of those made at once, the first stays.
+
+    MLflow numbers versions one after the other, so all that make one agree on which is the first.
+    """
+    from mlflow.exceptions import MlflowException
+
+    tags = identity | {"val_macro_f1": f"{val_macro_f1:.6f}"}
+    about = f"{tags['cell']}, validation macro-F1 {val_macro_f1:.4f}"
+    made, count = None, -1
+    while not (same := _list_versions(client, name, identity)):
+        try:
+            made = client.create_model_version(
+                name, f"models:/{model_id}", run_id, tags, description=about, model_id=model_id
+            )
+        except MlflowException:  # it gives up if others take the next number again and again
+            before, count = count, len(_list_versions(client, name, {}))
+            if before == count:
+                raise
+    if made and made.version != same[0].version:
+        client.delete_model_version(name, made.version)
+    return same[0]
+
+
+def _find_best(client: "MlflowClient", name: str, val_rows: str) -> str | None:
+    comparable = _list_versions(client, name, {"val_rows": val_rows})
+    # The first of the highest, so the oldest.
+    return max(comparable, key=lambda found: float(found.tags["val_macro_f1"])).version if comparable else None
+
+
+def _list_versions(client: "MlflowClient", name: str, tags: Mapping[str, str]) -> "list[ModelVersion]":
+    """Return the versions that have these tags, the oldest first."""
+    found = (
+        version for version in client.search_model_versions(f"name = '{name}'") if tags.items() <= version.tags.items()
+    )
+    return sorted(found, key=lambda version: int(version.version))
 
 
 def _describe_interface(class_names: list[str]) -> "ModelSignature":

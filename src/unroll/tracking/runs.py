@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from more_itertools import chunked
 
+from unroll.tracking.heartbeat import describe_life, keep_alive
 from unroll.tracking.origin import EXPERIMENTS
+from unroll.tracking.sharing import insert
 from unroll.tracking.store import Store, require_store
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ def create_run(store: Store, name: str, tags: dict[str, str], params: dict[str, 
     """Begin a run with these parameters; return its id. Without a name, MLflow makes one up."""
     from mlflow.entities import Param
 
+    tags = tags | describe_life(store.uri)
     run_id = store.client.create_run(store.experiment_id, run_name=name or None, tags=tags).info.run_id
     store.client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
     return run_id
@@ -33,7 +36,8 @@ def end_run(store: Store, run_id: str) -> Iterator[None]:
     """Mark a run as finished when the block ends, or as failed if it raises."""
     status = "FAILED"
     try:
-        yield
+        with keep_alive(store.client, store.uri, run_id):
+            yield
         status = "FINISHED"
     finally:
         store.client.set_terminated(run_id, status)
@@ -64,9 +68,10 @@ def make_metrics(values: dict[str, float], step: int = 0) -> "list[Metric]":
 
 def log_metrics(store: Store, run_id: str, metrics: "list[Metric]") -> None:
     for batch in chunked(metrics, METRICS_IN_A_BATCH):
-        store.client.log_batch(run_id, batch)
+        insert(store.client.log_batch, run_id, batch)
 
 
+CLAIM = "tracking.test_md5"  # the parameter that says which evaluation a run is for; compared with no other parameter
 # Tags that link a run to an output in dvc.lock, whose MD5 they hold.
 MODEL_MD5, CHECKSUMS_MD5, TEST_MD5 = "model_md5", "checksums_md5", "test_md5"
 # checksums.json covers all of models/: equal weights may have other class names, cleaning or temperature.
@@ -87,8 +92,10 @@ def choose_run(
     """
 
     def fits(run: "MlflowRun") -> bool:
+        claimed = {TEST_MD5: run.data.params[CLAIM]} if CLAIM in run.data.params else {}
+        known = claimed | run.data.tags
         return ignore_tracking(run.data.params) == params and all(
-            run.data.tags.get(tag, md5) == md5 for tag, md5 in md5s.items()
+            known.get(tag, md5) == md5 for tag, md5 in md5s.items()
         )
 
     def rank(run: "MlflowRun") -> tuple[bool, int]:

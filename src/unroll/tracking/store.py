@@ -2,28 +2,25 @@
 
 import logging
 import os
-import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import requests
 from filelock import FileLock
 
 from unroll.base.errors import InputError, hide_password
 from unroll.base.files import find_root
+from unroll.tracking.heartbeat import mark_dead_runs
+from unroll.tracking.sharing import is_server, read_clock
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-PROCESS = "process"  # the tag that names the process that writes a run
-FAILURE = "failure"  # the tag that says why a run failed
-SECONDS_TO_ANSWER = 3
 # Environment variables for MLflow; values that are already set are kept.
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # a run needs no network, and reports to nobody
@@ -46,37 +43,38 @@ class Store:
     client: "MlflowClient"
     uri: str
     experiment_id: str
-    lock: FileLock  # for changes that other processes of this repository may make at the same time
 
 
 def connect(experiment: str) -> Store:
     """Return the experiment's store; create store and experiment if they do not exist.
 
     The store is MLFLOW_TRACKING_URI, or else a SQLite file and an artifact folder in the repository's root, even if DVC
-    runs the experiment in a temporary directory, which is deleted afterwards. Runs whose process on this machine has
-    died are marked as killed.
+    runs the experiment in a temporary directory, which is deleted afterwards. Runs whose process has died are marked as
+    killed.
 
     Raises:
         InputError: the store cannot be reached or used, or the experiment was deleted there.
     """
     root = find_root()
     uri = find_tracking_uri(root)
-    _check_server(uri)
+    try:
+        now = read_clock(uri)
+    except requests.RequestException as error:
+        raise _explain(uri, StoreError(type(error).__name__)) from None
     os.environ |= SETTINGS | os.environ  # before the import, which reads some of them
     from mlflow import MlflowClient
 
     _quieten_mlflow()  # after the import, which sets log levels
-    lock = FileLock(root / ".mlflow.lock")
-    # Parallel first runs would race to create the tables and the experiment.
-    with lock, require_store(uri):
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    with require_store(uri):
+        with _lock_database(uri):
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         found = _find_or_create(client, experiment, root, uri)
         if found.lifecycle_stage == "deleted":
             raise InputError(
                 f"tracking.experiment = {experiment!r} is deleted in {uri}: restore it, or choose another name"
             )
-        _mark_dead_runs(client, found.experiment_id)
-    return Store(client, uri, found.experiment_id, lock)
+        mark_dead_runs(client, found.experiment_id, now)
+    return Store(client, uri, found.experiment_id)
 
 
 @contextmanager
@@ -111,16 +109,6 @@ def find_artifact_folder(root: Path) -> Path:
     return root / "mlartifacts"
 
 
-def is_server(uri: str) -> bool:
-    """Whether the store is a server, rather than a database that is opened directly."""
-    return uri.startswith(("http://", "https://"))
-
-
-def describe_process() -> str:
-    """Return a text that identifies this process among those of all machines: host, process id, start."""
-    return f"{socket.gethostname()} {os.getpid()} {_find_start(psutil.Process()):.0f}"
-
-
 def _find_reason(error: BaseException) -> str:
     """Return the first line of an error's message; for SQLite, without what MLflow and SQLAlchemy add."""
     cause = error
@@ -134,14 +122,12 @@ def _local_uri(root: Path) -> str:
     return f"sqlite:///{root / 'mlflow.db'}"
 
 
-def _check_server(uri: str) -> None:
-    """Raise InputError if nothing answers: MLflow itself would silently retry for minutes."""
-    if not is_server(uri):
-        return
-    try:
-        requests.get(f"{uri.rstrip('/')}/health", timeout=SECONDS_TO_ANSWER)
-    except requests.RequestException as error:
-        raise _explain(uri, StoreError(type(error).__name__)) from None
+def _lock_database(uri: str) -> AbstractContextManager[object]:
+    """Keep other processes of this machine from creating a SQLite database's tables at the same time."""
+    from sqlalchemy.engine import make_url
+
+    file = make_url(uri).database if uri.startswith("sqlite") else None
+    return FileLock(f"{file}.lock") if file else nullcontext()
 
 
 def _explain(uri: str, error: StoreError) -> InputError:
@@ -150,37 +136,17 @@ def _explain(uri: str, error: StoreError) -> InputError:
 
 
 def _find_or_create(client: "MlflowClient", name: str, root: Path, uri: str) -> "Experiment":
-    found = client.get_experiment_by_name(name)
-    if found:
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
         return found
     location = find_artifact_folder(root).as_uri() if uri == _local_uri(root) else None
-    return client.get_experiment(client.create_experiment(name, artifact_location=location))
-
-
-def _mark_dead_runs(client: "MlflowClient", experiment_id: str) -> None:
-    """Mark this machine's runs as killed if their process has died."""
-    from mlflow.entities import RunStatus
-
-    for run in client.search_runs([experiment_id], f"attributes.status = '{RunStatus.to_string(RunStatus.RUNNING)}'"):
-        host, _, process = run.data.tags.get(PROCESS, "").partition(" ")
-        if host == socket.gethostname() and not _is_alive(process):
-            client.set_tag(run.info.run_id, FAILURE, "the process ended before it could say why")
-            client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _is_alive(process: str) -> bool:
-    process_id, started = process.split()
     try:
-        found = psutil.Process(int(process_id))
-        # Another process may have the same id by now.
-        return found.status() != psutil.STATUS_ZOMBIE and abs(_find_start(found) - float(started)) < 2
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _find_start(process: psutil.Process) -> float:
-    """Return when the process started, in seconds since boot, which setting the clock does not change."""
-    return process.create_time() - psutil.boot_time()
+        return client.get_experiment(client.create_experiment(name, artifact_location=location))
+    except MlflowException:
+        if found := client.get_experiment_by_name(name):  # somebody else has just created it
+            return found
+        raise
 
 
 def _quieten_mlflow() -> None:

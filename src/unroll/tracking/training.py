@@ -18,11 +18,13 @@ from unroll.models.batches import Examples
 from unroll.models.files import TEXT_PARTS
 from unroll.params.common import PipelineParams, TrainParams, flatten_params
 from unroll.text.tokens import Tokens
+from unroll.tracking.heartbeat import FAILURE, keep_alive
 from unroll.tracking.names import name_epoch, name_gradient, name_layers, name_training
 from unroll.tracking.origin import describe_experiment, describe_origin
 from unroll.tracking.registry import Standing, identify_rows, log_model, register_model
 from unroll.tracking.runs import CHECKSUMS_MD5, LINKS, MODEL_MD5, create_run, log_metrics, make_metrics
-from unroll.tracking.store import FAILURE, Store, StoreError, catch_store_errors, connect, require_store
+from unroll.tracking.sharing import insert
+from unroll.tracking.store import Store, StoreError, catch_store_errors, connect, require_store
 from unroll.training.progress import Epoch, Training
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
@@ -74,6 +76,7 @@ class TrainingRun:
             if training.resumed_after:
                 self._store.client.set_tag(self._id, "resumed_after_epoch", str(training.resumed_after))
             log_training(self._store, self._id, self._params, val, summary)
+            link_training(self._store, self._id)
 
     def close(self, status: str, failure: str) -> None:
         """End the run with its status."""
@@ -120,7 +123,7 @@ def start_training_run(params: PipelineParams, splits: Mapping[str, Examples]) -
     run = TrainingRun(store, run_id, params)
     status, failure = "FINISHED", ""
     try:
-        with _watch_system(store, run_id, params.tracking.system_metrics):
+        with keep_alive(store.client, store.uri, run_id), _watch_system(store, run_id, params.tracking.system_metrics):
             yield run
     except BaseException as error:
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
@@ -134,12 +137,12 @@ def create_training(store: Store, name: str, params: PipelineParams, splits: Map
     """Begin the run of a training with its parameters, data and origin; return its id."""
     tags = {"threads": str(params.train.threads)} | describe_origin() | describe_experiment()
     run_id = create_run(store, name, tags, flatten_params(params))
-    store.client.log_inputs(run_id, describe_splits(splits, params))
+    insert(store.client.log_inputs, run_id, describe_splits(splits, params))
     return run_id
 
 
 def log_training(store: Store, run_id: str, params: PipelineParams, val: Examples, summary: dict[str, Any]) -> None:
-    """Log the best epoch, files and model of a training; link the run to them last."""
+    """Log the best epoch, files and model of a training."""
     log_metrics(store, run_id, make_metrics(name_training(summary)))
     if "warnings" in summary:
         store.client.set_tag(run_id, "warnings", summary["warnings"])
@@ -154,8 +157,12 @@ def log_training(store: Store, run_id: str, params: PipelineParams, val: Example
         store.client.log_artifacts(run_id, str(MODELS), "model")
     if not os.environ.get("DVC_EXP_NAME"):
         store.client.set_tag(run_id, RUN_NAME, f"{params.model.cell}-{md5s[MODEL_MD5][:7]}")
-    store.client.set_tag(run_id, CHECKSUMS_MD5, md5s[CHECKSUMS_MD5])
-    store.client.set_tag(run_id, MODEL_MD5, md5s[MODEL_MD5])  # last, so that no incomplete run is found
+
+
+def link_training(store: Store, run_id: str) -> None:
+    """Link a run to models/; do it last, so that no incomplete run is found."""
+    for tag in (CHECKSUMS_MD5, MODEL_MD5):
+        store.client.set_tag(run_id, tag, compute_hash(Path(LINKS[tag]), "md5"))
 
 
 def describe_splits(splits: Mapping[str, Examples], params: PipelineParams) -> "list[DatasetInput]":

@@ -1,0 +1,68 @@
+"""Eight clones that log the same at the same time, to a server on either database, and to a database itself."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from clones import log_at_once
+from servers import serve, start_postgres
+from workspaces import Workspace, find_free_port, list_networks
+
+pytestmark = pytest.mark.slow
+ALL, PAIRS = [0] * 8, [1, 1, 2, 2, 3, 3, 4, 4]  # the model of each clone
+
+
+@contextmanager
+def open_store(kind: str, folder: Path) -> Iterator[str]:
+    """Yield the address of an empty store."""
+    with ExitStack() as stack:
+        if kind == "database":
+            yield f"sqlite:///{folder / 'shared.db'}"
+            return
+        database = stack.enter_context(start_postgres()) if kind == "postgresql" else "sqlite:///server.db"
+        port = find_free_port()
+        stack.enter_context(serve(folder, port, database, workers=2))
+        yield f"http://127.0.0.1:{port}"
+
+
+def list_runs(client: MlflowClient) -> list[Run]:
+    (experiment,) = client.search_experiments(filter_string="name = 'headlines'")
+    return client.search_runs([experiment.experiment_id])
+
+
+def log_well(reproduced: Workspace, folder: Path, uri: str, models: Sequence[int]) -> None:
+    """Log from a clone for each model; fail with what they printed unless all end well and without a warning."""
+    ends = log_at_once(reproduced, folder, uri, models)
+    assert ends == [(0, "")] * len(models), "\n".join(output for _, output in ends)
+
+
+@pytest.mark.parametrize("kind", ["database", "sqlite", "postgresql"])
+def test_what_clones_log_at_once_is_there_once(kind: str, reproduced: Workspace, tmp_path: Path) -> None:
+    with open_store(kind, tmp_path) as uri:
+        log_well(reproduced, tmp_path / "all", uri, ALL)
+        log_well(reproduced, tmp_path / "pairs", uri, PAIRS)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        runs = list_runs(client)
+        assert {(run.info.status, run.data.tags["restored"]) for run in runs} == {("FINISHED", "true")}
+        # A run for the baseline, and one for each network.
+        assert len([run for run in runs if "baseline_md5" in run.data.tags]) == 1
+        networks = list_networks(runs)
+        names = sorted(sorted(run.data.tags["dvc.experiments"].split(", ")) for run in networks)
+        pairs = [[f"clone-{first}", f"clone-{first + 1}"] for first in range(0, 8, 2)]
+        assert names == sorted([[f"clone-{number}" for number in range(8)], *pairs])
+        assert all(
+            {"best/val_macro_f1", "test/macro_f1", "curve/val_loss"} <= set(run.data.metrics) for run in networks
+        )
+        assert all(
+            len(run.outputs.model_outputs) == 1 for run in map(client.get_run, (run.info.run_id for run in runs))
+        )
+        # A version of each, and the best one is the champion.
+        versions = client.search_model_versions("name = 'headlines'")
+        assert sorted(version.run_id for version in versions) == sorted(run.info.run_id for run in runs)
+        best = max(versions, key=lambda version: float(version.tags["val_macro_f1"]))
+        assert best.tags["cell"] != "linear"
+        assert client.get_model_version_by_alias("headlines", "champion").version == best.version
