@@ -36,9 +36,9 @@ def start_server(folder: Path, *command: str, **environment: str) -> Iterator[in
 
 
 @contextmanager
-def serve(folder: Path, port: int, store: str = "sqlite:///server.db", workers: int = 1) -> Iterator[int]:
+def serve(folder: Path, port: int, store: str = "sqlite:///server.db") -> Iterator[int]:
     """Serve tracking and registry, with a database and artifacts of the server's own; yield its process group."""
-    command = ["mlflow", "server", "--port", str(port), "--workers", str(workers)]
+    command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", store, "--artifacts-destination", "artifacts"]
     with start_server(folder, *command, *stores) as group:
         yield group
@@ -76,7 +76,7 @@ def start_postgres() -> Iterator[str]:
         try:
             assert any("ready to accept connections" in line for line in server.stderr)
             Thread(target=server.stderr.read, daemon=True).start()
-            yield f"postgresql://tester@127.0.0.1:{port}/postgres"
+            yield f"postgresql+psycopg2://tester@127.0.0.1:{port}/postgres"
         finally:
             server.send_signal(signal.SIGQUIT)
             server.wait()

@@ -3,14 +3,8 @@
 import csv
 import io
 import json
-import os
-import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from threading import Thread
 
 import mlflow
 import pandas as pd
@@ -19,34 +13,11 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from servers import serve, start_server
 from unroll.inference.classifier import load_classifier
-from workspaces import Workspace, find_free_port, find_model, list_networks, make_environment, run_grid
+from workspaces import Workspace, find_free_port, find_model, list_networks, run_grid
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def start_server(folder: Path, *command: str, **environment: str) -> Iterator[int]:
-    """Run a server of MLflow's in `folder` until the block is left; yield its process group when it answers."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    variables = make_environment() | environment
-    server = subprocess.Popen(command, cwd=folder, env=variables, start_new_session=True, **pipes)
-    try:
-        assert any("Uvicorn running on" in line for line in server.stdout)
-        # Somebody has to read what it prints, or it stops when the pipe is full.
-        Thread(target=server.stdout.read, daemon=True).start()
-        yield server.pid
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def serve(folder: Path, port: int) -> AbstractContextManager[int]:
-    """Serve tracking and registry, with a database and artifacts of the server's own."""
-    command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "artifacts"]
-    return start_server(folder, *command, *stores)
 
 
 def post(url: str, texts: list[str]) -> list[dict[str, str | float | None]]:

@@ -17,7 +17,8 @@ from unroll.stages import train_sequences
 from unroll.stages.sine import evaluate, generate
 from unroll.tracking import runs
 from unroll.tracking import training as tracking
-from unroll.tracking.store import connect, describe_process
+from unroll.tracking.heartbeat import SECONDS_UNTIL_DEAD, describe_life, describe_process
+from unroll.tracking.store import connect
 from unroll.tracking.training import start_training_run
 from unroll.training.progress import Epoch, Training
 
@@ -155,18 +156,18 @@ def test_a_store_that_is_lost_does_not_stop_it(
 def test_a_run_whose_process_is_gone_is_marked_the_next_time(client: MlflowClient) -> None:
     (experiment,) = [found for found in client.search_experiments() if found.name == "sine"]
     host, _, started = describe_process().split()
+    now = describe_life("")["heartbeat"]
+    long_ago = str(int(now) - 2 * SECONDS_UNTIL_DEAD)
     left = {
-        "gone": f"{host} 99999999 {started}",
-        "here": describe_process(),
-        "elsewhere": f"another.{host} 99999999 {started}",
+        "gone": {"process": f"{host} 99999999 {started}", "heartbeat": now},
+        "here": {"process": describe_process(), "heartbeat": long_ago},
+        "silent": {"process": f"another.{host} 99999999 {started}", "heartbeat": long_ago},
+        "elsewhere": {"process": f"another.{host} 99999999 {started}", "heartbeat": now},
     }
-    made = {
-        name: client.create_run(experiment.experiment_id, tags={"process": process}).info.run_id
-        for name, process in left.items()
-    }
+    made = {name: client.create_run(experiment.experiment_id, tags=tags).info.run_id for name, tags in left.items()}
     connect("sine")
     states = {name: client.get_run(run_id).info.status for name, run_id in made.items()}
-    assert states == {"gone": "KILLED", "here": "RUNNING", "elsewhere": "RUNNING"}
+    assert states == {"gone": "KILLED", "here": "RUNNING", "silent": "KILLED", "elsewhere": "RUNNING"}
     assert client.get_run(made["gone"]).data.tags["failure"] == "the process ended before it could say why"
 
 
