@@ -1,5 +1,6 @@
 """Eight clones that log the same at the same time, to a server on either database, and to a database itself."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -67,3 +68,28 @@ def test_what_clones_log_at_once_is_there_once(kind: str, reproduced: Workspace,
         best = max(versions, key=lambda version: float(version.tags["val_macro_f1"]))
         assert best.tags["cell"] != "linear"
         assert client.get_model_version_by_alias("headlines", "champion").version == best.version
+
+
+def test_what_a_killed_clone_leaves_is_never_taken_for_a_result(reproduced: Workspace, tmp_path: Path) -> None:
+    """Each clone is killed a little later, in the baseline's run or the network's; the last one is not."""
+    calls = [2, 5, 8, 12, 16, 24, 40, 0]  # of MLflow's client
+    with open_store("database", tmp_path) as uri:
+        ends = log_at_once(reproduced, tmp_path / "first", uri, SAME, calls)
+        codes = [code for code, _ in ends]
+        # The later ones may end before: they make fewer calls if they find what another one has made.
+        assert codes[:3] == [-signal.SIGKILL] * 3 and codes[-1] == 0, "\n".join(output for _, output in ends)
+        assert set(codes) == {-signal.SIGKILL, 0}
+        log_well(reproduced, tmp_path / "again", uri, [0])  # it sees the dead, and finds what is complete
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        runs = list_runs(client)
+        assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+        linked = [run for run in runs if {"baseline_md5", "model_md5"} & set(run.data.tags)]
+        assert [run.info.status for run in linked] == ["FINISHED", "FINISHED"]
+        (baseline,), (network,) = [run for run in linked if "baseline_md5" in run.data.tags], list_networks(linked)
+        assert {"test/macro_f1", "best/val_macro_f1"} <= set(baseline.data.metrics)
+        assert {"curve/val_loss", "test/macro_f1", "best/val_macro_f1"} <= set(network.data.metrics)
+        assert {"clone-0", "clone-7"} <= set(network.data.tags["dvc.experiments"].split(", "))
+        versions = client.search_model_versions("name = 'headlines'")
+        assert sorted(version.tags["cell"] for version in versions) == ["gru", "linear"]
+        for version in versions:
+            client.get_logged_model(version.model_id)
