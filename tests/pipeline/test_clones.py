@@ -92,4 +92,4 @@ def test_what_a_killed_clone_leaves_is_never_taken_for_a_result(reproduced: Work
         versions = client.search_model_versions("name = 'headlines'")
         assert sorted(version.tags["cell"] for version in versions) == ["gru", "linear"]
         for version in versions:
-            client.get_logged_model(version.model_id)
+            assert client.get_logged_model(version.source.removeprefix("models:/")).status == "READY"
