@@ -22,7 +22,8 @@ from unroll.cluster.grid import Experiment
 from unroll.params.common import PipelineParams, check_params, flatten_params, read_yaml
 from unroll.results.pipelines import choose_schema
 from unroll.tracking.git import ask_git
-from unroll.tracking.store import SECONDS_TO_ANSWER, find_tracking_uri, is_server
+from unroll.tracking.sharing import is_server, read_clock
+from unroll.tracking.store import find_tracking_uri
 
 NAME = re.compile(r"\w+(\.\w+)*")  # of a parameter
 PINS = ("src/requirements-compute.txt", "requirements.txt")  # of what runs; seen from the repository's root
@@ -114,9 +115,9 @@ def inspect_worker(job: Job) -> dict[str, Any]:
     except (Failure, OSError) as error:
         missing = str(error)
     uri = job.environment.get("MLFLOW_TRACKING_URI", "")
-    if not missing and is_server(uri):
+    if not missing:
         try:
-            requests.get(f"{uri.rstrip('/')}/health", timeout=SECONDS_TO_ANSWER)
+            read_clock(uri)  # asks a server
         except requests.RequestException as error:
             missing = f"MLflow's store {hide_password(uri)} ({type(error).__name__})"
     return {
