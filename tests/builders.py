@@ -71,6 +71,7 @@ def make_params(**changes: object) -> TextTrainParams:
         "weight_average": 0.0,
         "log_gradients": False,
         "threads": 1,
+        "processes": 1,
         "portable": False,
         "device": "cpu",
         "precision": "float32",

@@ -126,6 +126,7 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "tracking/sharing.py": "tests/tracking/test_heartbeat.py",
     "tracking/store.py": "tests/pipeline/test_tracking.py",
     "training/objectives.py": "tests/training/test_loop.py",
+    "training/processes.py": "tests/pipeline/test_processes.py",
     "training/progress.py": "tests/training/test_resume.py",
 }
 

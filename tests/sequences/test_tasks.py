@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from unroll.base.errors import InputError
+from unroll.models.cells import detach_state
 from unroll.models.predict import compute_outputs, resume_outputs
 from unroll.params.common import SPLIT_NAMES, check_params, read_yaml
 from unroll.sequences.arrays import Sequences
@@ -17,7 +18,7 @@ from unroll.stages.hello.generate import spell
 from unroll.stages.sin2cos.generate import make_windows
 from unroll.stages.sine.generate import make_series
 from unroll.stages.train_sequences import configure
-from unroll.training.loop import Options, Task, detach_state, train_model
+from unroll.training.loop import Options, Task, train_model
 from unroll.training.objectives import Classification, Regression
 from unroll.training.progress import Training
 

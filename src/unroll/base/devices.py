@@ -31,12 +31,14 @@ def check_precision(precision: str, device: torch.device) -> None:
         )
 
 
-def explain_not_portable(threads: int, device: torch.device) -> str:
+def explain_not_portable(threads: int, device: torch.device, processes: int = 1) -> str:
     """Return why other processors may give other last digits than this computation, or nothing if they may not."""
     if device.type != "cpu":
         return f"it uses {device.type.upper()}"
     if threads != 1:
         return f"it uses {threads} threads"
+    if processes != 1:
+        return f"it uses {processes} processes"
     return find_obstacle()
 
 

@@ -44,7 +44,8 @@ class Batch:
 
     rows: [batch] int64, their numbers in the split; inputs: [batch, time] int64 or [batch, time, features] float32;
     targets: [batch, …]; lengths: [batch] int64 on the CPU, where packing needs them, or None if each example fills
-    its row; extras: further arguments of the model.
+    its row; extras: further arguments of the model; share: how much the examples count in the mean loss of the batch
+    that they are a part of.
     """
 
     rows: np.ndarray
@@ -52,6 +53,7 @@ class Batch:
     targets: Tensor
     lengths: Tensor | None
     extras: tuple[Tensor, ...] = ()
+    share: float = 1.0
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device; its lengths stay on the CPU."""

@@ -13,6 +13,11 @@ from torch.nn.functional import dropout, linear
 State = Tensor | tuple[Tensor, Tensor]  # [layers * directions, batch, hidden]; an LSTM has two, hidden and memory
 
 
+def detach_state(state: State) -> State:
+    """Return the state's values, detached from the computation that made them."""
+    return (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
+
+
 def step_rnn(projected: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """One step of Elman's network: h' = tanh(x W + b + h U + c). `[batch, hidden]` each.
 

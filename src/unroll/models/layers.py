@@ -76,5 +76,8 @@ class Dropout(nn.Module):
         """Values of any shape, to the same shape; their expectation is unchanged."""
         if not self.training or not self.probability:
             return values
-        scale = torch.rand_like(values).ge_(self.probability).div_(1 - self.probability)
-        return values * scale
+        return values * self.draw(values).ge_(self.probability).div_(1 - self.probability)
+
+    def draw(self, values: Tensor) -> Tensor:
+        """Return a random number between 0 and 1 for each value."""
+        return torch.rand_like(values)

@@ -56,6 +56,7 @@ class TrainParams(Section):
     weight_average: Annotated[float, Field(ge=0, lt=1)]
     log_gradients: bool
     threads: Annotated[int, Field(ge=1, le=1024)]
+    processes: Annotated[int, Field(ge=1, le=1024)]
     portable: bool | Literal["auto"]
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["float32", "bfloat16"]
@@ -64,6 +65,8 @@ class TrainParams(Section):
     def _check_portable(self) -> "TrainParams":
         if self.portable is True and self.threads != 1:
             raise ValueError(f"train.threads = {self.threads} while train.portable = true: expected 1")
+        if self.portable is True and self.processes != 1:
+            raise ValueError(f"train.processes = {self.processes} while train.portable = true: expected 1")
         if self.portable is True and self.device == "cuda":
             raise ValueError("train.device = 'cuda' while train.portable = true: expected cpu or auto")
         return self
@@ -82,6 +85,16 @@ class PipelineParams(Section):
     model: EncoderParams
     train: TrainParams
     tracking: TrackingParams
+
+    @model_validator(mode="after")
+    def _check_processes(self) -> "PipelineParams":
+        # Between layers, PyTorch's own code draws random numbers for the examples that it is given, and no others.
+        if self.train.processes > 1 and self.model.layers > 1 and self.model.dropout > 0:
+            raise ValueError(
+                f"train.processes = {self.train.processes} while model.layers = {self.model.layers} with dropout "
+                "between them: expected 1 process, 1 layer or model.dropout = 0"
+            )
+        return self
 
     @property
     def registered_model(self) -> str | None:

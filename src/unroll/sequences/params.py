@@ -67,6 +67,15 @@ class Sin2CosData(SourceParams):
 class Sin2CosTrainParams(TrainParams):
     carry_state: bool
 
+    @model_validator(mode="after")
+    def _check_order(self) -> "Sin2CosTrainParams":
+        if self.carry_state and self.processes > 1:
+            raise ValueError(
+                f"train.processes = {self.processes} while train.carry_state = true: a window is read from the state "
+                "that the one before it left, so expected 1"
+            )
+        return self
+
 
 class HelloData(SourceParams):
     dataset: Literal["hello"]

@@ -3,6 +3,7 @@
 It is not a stage itself. A stage puts what is special about texts or sequences into a `Job`.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,9 +70,13 @@ def prepare(params: TrainParams) -> torch.device:
     """
     device = choose_device(params.device, params.portable)
     check_precision(params.precision, device)
+    if params.processes > 1 or "WORLD_SIZE" in os.environ:
+        from unroll.training.processes import enter  # imported here: a training in one process does without it
+
+        enter(params, device)
     make_repeatable(params.threads, device, params.portable)
     torch.manual_seed(params.seed)
-    if params.portable == "auto" and (reason := explain_not_portable(params.threads, device)):
+    if params.portable == "auto" and (reason := explain_not_portable(params.threads, device, params.processes)):
         print(f"train: other processors may give other last digits, as {reason} (docs/portability.md)")
     return device
 
@@ -80,8 +85,14 @@ def train_and_write(params: PipelineParams, splits: Mapping[str, Examples], mode
     """Train a model and write its files in models/ and metrics/; splits: train, val and test."""
     task = Task(splits["train"], splits["val"], params.train, job.objective, job.options)
     checkpoints = Checkpoints(find_root() / TRAININGS, identify_training(params, model, task.train, task.val))
+    train: Callable[..., Training] = train_model
+    if params.train.processes > 1:
+        from unroll.training.processes import take_part, train_together
+
+        take_part(model, task, checkpoints.key)
+        train = train_together
     with track(params, splits) as run:
-        training = train_model(model, task, run.log_epoch, checkpoints)
+        training = train(model, task, run.log_epoch, checkpoints)
         save_weights(job.export(training.weights), MODELS / "model.safetensors")
         write_json(
             MODELS / "config.json", job.config.model_dump() | {"temperature": choose_temperature(training, task)}

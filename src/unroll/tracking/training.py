@@ -190,7 +190,9 @@ def describe_device(train: TrainParams) -> dict[str, str]:
     """Return what computes, and whether other processors with AVX2 would compute the same bytes."""
     device = choose_device(train.device, train.portable)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    reason = explain_not_portable(train.threads, device) if train.portable else "train.portable is false"
+    reason = (
+        explain_not_portable(train.threads, device, train.processes) if train.portable else "train.portable is false"
+    )
     return {"device": name, "portable": f"no, as {reason}" if reason else "yes"}
 
 

@@ -4,8 +4,8 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from unroll.base.errors import InputError
 from unroll.models.batches import Batch, Examples, choose_batch_size, iterate_batches, make_batch
-from unroll.models.cells import State
+from unroll.models.cells import State, detach_state
 from unroll.models.predict import compute_outputs, resume_outputs
 from unroll.params.common import TrainParams
 from unroll.training.averaging import MovingAverage
@@ -24,6 +24,9 @@ from unroll.training.objectives import Classification, Objective
 from unroll.training.optimizer import find_embeddings, make_optimizer
 from unroll.training.progress import Epoch, Progress, Training
 from unroll.training.resume import Checkpoints
+
+if TYPE_CHECKING:
+    from unroll.training.distributed import Team
 
 STEPS_BETWEEN_NEWS = 20  # reading the loss from a GPU makes it wait, so this is done now and then
 REMEDY = "try a lower train.learning_rate or train.clip_norm"
@@ -51,13 +54,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Task:
-    """What a model is trained on, and how."""
+    """What a model is trained on, and how; team: the processes that do it together, if there are several."""
 
     train: Examples
     val: Examples
     params: TrainParams
     objective: Objective = field(default_factory=Classification)
     options: Options = field(default_factory=Options)
+    team: "Team | None" = None
 
     @property
     def batch_size(self) -> int:
@@ -87,9 +91,13 @@ def train_model(
         print(f"train: goes on after epoch {progress.resumed_after}, where it was interrupted")
         for epoch in progress.history:
             on_epoch(epoch)
+    if task.team:
+        task.team.begin(progress)
     while not progress.is_over(task.params):
         started = time.perf_counter()
         epoch, outputs = _run_epoch(progress, task)
+        if task.team:
+            epoch = task.team.agree(epoch)
         progress.add(epoch, outputs, time.perf_counter() - started)
         if checkpoints:
             checkpoints = _try_to_save(checkpoints, progress)
@@ -124,7 +132,8 @@ def _run_epoch(progress: Progress, task: Task) -> tuple[Epoch, Tensor]:
         embedding.requires_grad_(number > task.options.frozen_epochs)
     before = "{} {:.3f}, ".format(*progress.history[-1].val_score) if progress.history else ""
     title = f"epoch {number}/{task.params.epochs}"
-    with tqdm(total=len(task.train), desc=title, unit=" examples", unit_scale=True, disable=None) as bar:
+    hidden = True if task.team and task.team.rank else None  # None: unless it is a terminal
+    with tqdm(total=len(task.train), desc=title, unit=" examples", unit_scale=True, disable=hidden) as bar:
         bar.set_postfix_str(f"{before}lr {learning_rate:.1e}")
         started = time.perf_counter()
         steps = _take_steps(progress, task, bar)
@@ -169,12 +178,16 @@ def _take_steps(progress: Progress, task: Task, bar: "tqdm[Any]") -> _Steps:
     device = next(model.parameters()).device
     steps = _Steps(torch.zeros((), device=device))
     for batch in _order_batches(task, progress.next_epoch, device):
+        batch = replace(batch, inputs=task.options.augment(batch.inputs))
+        part = task.team.divide(batch, task, model) if task.team else batch
         # bfloat16 where it is exact enough: losses, weights and their updates stay float32 (arXiv:1710.03740).
         with torch.autocast(device.type, torch.bfloat16, enabled=task.params.precision == "bfloat16"):
-            outputs, steps.state = _compute_outputs(model, batch, task.options, steps.state)
-            loss = task.objective.compute_loss(outputs, batch.targets)
+            outputs, steps.state = _compute_outputs(model, part, task.options, steps.state)
+            loss = task.objective.compute_loss(outputs, part.targets)
         progress.optimizer.zero_grad()
         loss.backward()
+        if task.team:
+            loss = task.team.add_up(model, loss, part.share)
         steps.norms.append(clip_gradients(model, task.params.clip_norm))
         progress.optimizer.step()
         if progress.average:
@@ -195,10 +208,9 @@ def _compute_outputs(
     model: nn.Module, batch: Batch, options: Options, state: State | None
 ) -> tuple[Tensor, State | None]:
     """Return the model's outputs for a batch, and the state to carry on to the next one, if any."""
-    inputs = options.augment(batch.inputs)
     if not options.carry_state:
-        return model(inputs, batch.lengths, *batch.extras), None
-    outputs, carried = model.resume(inputs, state)  # type: ignore[operator]  # a SequenceModel has it
+        return model(batch.inputs, batch.lengths, *batch.extras), None
+    outputs, carried = model.resume(batch.inputs, state)  # type: ignore[operator]  # a SequenceModel has it
     return outputs, detach_state(carried)
 
 
@@ -213,11 +225,6 @@ def _check_loss(steps: _Steps, progress: Progress) -> None:
         f"rate {progress.learning_rate:g}; the gradients' norms of the last steps were {gradients}: expected finite "
         f"numbers; {REMEDY}"
     )
-
-
-def detach_state(state: State) -> State:
-    """Return the state's values, detached from the computation that made them."""
-    return (state[0].detach(), state[1].detach()) if isinstance(state, tuple) else state.detach()
 
 
 def _validate(progress: Progress, task: Task, state: State | None) -> Tensor:

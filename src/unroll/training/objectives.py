@@ -17,6 +17,9 @@ class Objective(Protocol):
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss, a scalar."""
 
+    def weigh(self, targets: Tensor) -> float:
+        """Return how much the targets count in a mean loss, compared with others."""
+
     def compute_scores(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Return the scores of validation; the last is the main one."""
 
@@ -34,6 +37,9 @@ class Classification:
         weights = None if self.class_weights is None else self.class_weights.to(outputs.device)
         return cross_entropy(outputs.flatten(end_dim=-2), targets.flatten(), weight=weights)
 
+    def weigh(self, targets: Tensor) -> float:
+        return targets.numel() if self.class_weights is None else self.class_weights[targets.cpu()].sum().item()
+
     def compute_scores(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         predicted, labels = outputs.argmax(dim=-1).numpy(), targets.numpy()
         scores = {"accuracy": float((predicted == labels).mean())}
@@ -48,6 +54,9 @@ class Regression:
 
     def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return mse_loss(outputs, targets)
+
+    def weigh(self, targets: Tensor) -> float:
+        return targets.numel()
 
     def compute_scores(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         return {"rmse": mse_loss(outputs, targets).sqrt().item()}

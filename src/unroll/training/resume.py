@@ -123,7 +123,7 @@ def capture(progress: Progress) -> dict[str, Tensor]:
 def restore(progress: Progress, tensors: dict[str, Tensor]) -> None:
     """Put into a training that has not begun everything that `capture` took from another one."""
     facts: dict[str, Any] = json.loads(tensors["facts"].numpy().tobytes())
-    progress.history = [_read_epoch(epoch) for epoch in facts["history"]]
+    progress.history = [read_epoch(epoch) for epoch in facts["history"]]
     progress.seconds = facts["seconds"]
     progress.scheduler.load_state_dict(facts["scheduler"])
     progress.model.load_state_dict(_select("model", tensors))
@@ -153,7 +153,8 @@ def _list_code() -> set[tuple[str, Path]]:
     return {(name, Path(module.__file__)) for name, module in own if module.__file__}
 
 
-def _read_epoch(values: dict[str, Any]) -> Epoch:
+def read_epoch(values: dict[str, Any]) -> Epoch:
+    """Return the epoch of which these are the fields."""
     gradients = values.pop("gradients")
     return Epoch(**values, gradients=Gradients(**gradients) if gradients else None)
 
