@@ -19,6 +19,7 @@ from benchmarks.inference import describe_inference, measure_inference
 from benchmarks.machine import describe_machine
 from benchmarks.matrix_products import describe_products, measure_products
 from benchmarks.measure import Section
+from benchmarks.processes import describe_processes, measure_processes
 from benchmarks.report import write_report
 from benchmarks.rows import REAL_ROWS, ROOT, Headlines, prepare_headlines
 from benchmarks.text import describe_text, measure_text
@@ -27,7 +28,7 @@ from benchmarks.time_to_quality import describe_quality, measure_quality
 from unroll.base.files import replace_when_done
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-NAMES = ["text", "epochs", "products", "threads", "quality", "inference", "growth", "commands"]
+NAMES = ["text", "epochs", "products", "threads", "processes", "quality", "inference", "growth", "commands"]
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def list_measures(headlines: Headlines, file: Path | None, folder: Path, sizes: 
         Measure("epochs", measure_epochs, (headlines, sizes.epoch_rows, rounds), describe_epochs),
         Measure("products", measure_products, (headlines, sizes.product_rows, rounds), describe_products),
         Measure("threads", measure_threads, (headlines, sizes.epoch_rows, rounds), describe_threads),
+        Measure("processes", measure_processes, (headlines, sizes.epoch_rows, rounds), describe_processes),
         Measure("quality", measure_quality, (headlines, *sizes.quality_rows, file, pretraining), describe_quality),
         Measure("inference", measure_inference, (headlines, sizes.inference_rows, rounds), describe_inference),
         Measure("growth", measure_growth, (sizes.growth_rows,), describe_growth),

@@ -66,14 +66,8 @@ def train_together(
     """Do what `train_model` does, together with other processes, of which this is the first.
 
     Raises:
-        InputError: what `train_model` raises; a batch has fewer examples than there are processes; or another process
-            has ended.
+        InputError: what `train_model` raises; or another process has ended.
     """
-    if task.params.processes > task.batch_size:
-        raise InputError(
-            f"params.yaml: train.processes = {task.params.processes} while a batch has {task.batch_size} examples: "
-            "expected at most as many processes"
-        )
     with join(task.params.processes, next(model.parameters()).device, checkpoints.key) as team:
         return train_model(model, replace(task, team=team), on_epoch, checkpoints)
 
@@ -84,8 +78,14 @@ def take_part(model: nn.Module, task: Task, key: str) -> None:
     key: identifies the training (`identify_training`), as it does in all processes.
 
     Raises:
-        InputError: what `train_model` raises; or the first process trains something else, or has ended.
+        InputError: a batch has fewer examples than there are processes; what `train_model` raises; or the first
+            process trains something else, or has ended.
     """
+    if task.params.processes > task.batch_size:
+        raise InputError(
+            f"params.yaml: train.processes = {task.params.processes} while a batch has {task.batch_size} examples: "
+            "expected at most as many processes"
+        )
     if find_rank() > 0:
         with join(task.params.processes, next(model.parameters()).device, key) as team:
             train_model(model, replace(task, team=team))
