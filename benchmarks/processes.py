@@ -105,9 +105,9 @@ def describe_processes(figures: list[ProcessFigures]) -> Section:
             rows.append((f"{figure.batch_size:,}", str(processes), clock, processor))
     return Section(
         "Processes",
-        "`train.processes`: an epoch of the default model, a thread for each process. Examples per second of the clock, "
-        "which other programs on the machine affect, above all where two processes wait for each other in every step; "
-        "and CPU seconds of the first process. On two idle cores, that is about how long an epoch takes.",
+        "`train.processes`: an epoch of the default model, a thread for each process. Examples per second of the "
+        "clock, which other programs on the machine affect, above all where two processes wait for each other in "
+        "every step; and CPU seconds of the first process, about how long an epoch takes on idle cores.",
         ("batch size", "processes", "examples/s", "CPU seconds of a process"),
         rows,
         [],

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -66,12 +65,11 @@ def count_runs(workspace: Workspace) -> int:
     return len(client.search_runs([client.get_experiment_by_name("headlines").experiment_id]))
 
 
-def test_two_processes_come_to_what_one_comes_to_even_if_one_is_killed(workspace: Workspace, tmp_path: Path) -> None:
+def test_two_processes_come_to_what_one_comes_to(workspace: Workspace) -> None:
     """With the default parameters, dropout and all."""
     alone = pd.read_csv(workspace.path / "metrics" / "plots" / "history.csv")
     score = json.loads((workspace.path / "metrics" / "train.json").read_text())["val_macro_f1"]
     set_params(workspace, "train", processes=2)
-    disturbed = workspace.copy_to(tmp_path / "disturbed")
     runs = count_runs(workspace)
 
     assert "as it uses 2 processes (docs/portability.md)" in train(workspace)
@@ -83,6 +81,14 @@ def test_two_processes_come_to_what_one_comes_to_even_if_one_is_killed(workspace
         score, abs=0.005
     )
 
+
+def test_if_a_process_is_killed_all_end_and_the_next_try_comes_to_the_same_bytes(
+    quick: Workspace, tmp_path: Path
+) -> None:
+    undisturbed = quick.copy_to(tmp_path / "undisturbed")
+    set_params(undisturbed, "train", processes=2, epochs=4)
+    disturbed = undisturbed.copy_to(tmp_path / "disturbed")
+    train(undisturbed)
     process, other = start_and_wait(disturbed)
     other.kill()
     output = wait_for_the_end(process, other)
@@ -90,7 +96,7 @@ def test_two_processes_come_to_what_one_comes_to_even_if_one_is_killed(workspace
     lines = [line for line in output.splitlines() if not line.startswith("train: ")]
     assert lines == ["error: train.processes: the process of rank 1 was killed by SIGKILL"]
     assert "train: goes on after epoch" in train(disturbed)
-    assert read_outputs(disturbed) == read_outputs(workspace)
+    assert read_outputs(disturbed) == read_outputs(undisturbed) != read_outputs(quick)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -140,10 +146,8 @@ def test_torchrun_starts_a_process_on_each_machine(quick: Workspace, tmp_path: P
 
 
 def test_torchrun_has_to_start_as_many_as_the_parameters_say(quick_workspace: Workspace) -> None:
-    started = time.monotonic()
     result = quick_workspace.run(*TRAIN, check=False, PYTHONPATH="src", WORLD_SIZE="3", RANK="0")
     assert (result.returncode, result.stdout) == (
         1,
         "error: params.yaml: train.processes = 1 while torchrun has started 3: expected the same number\n",
     )
-    assert time.monotonic() - started < DEADLINE
