@@ -42,8 +42,12 @@ def start_and_wait(workspace: Workspace) -> tuple[subprocess.Popen[str], psutil.
     while process.poll() is None and not list(workspace.path.glob(".dvc/tmp/trainings/[0-9a-f]*.safetensors")):
         pass
     assert process.poll() is None, process.stdout.read()
-    (other,) = [child for child in psutil.Process(process.pid).children() if child.environ().get("RANK") == "1"]
+    (other,) = find_others(process)
     return process, other
+
+
+def find_others(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return [child for child in psutil.Process(process.pid).children() if child.environ().get("RANK") == "1"]
 
 
 def wait_for_the_end(process: subprocess.Popen[str], other: psutil.Process) -> str:
@@ -97,6 +101,17 @@ def test_if_a_process_is_killed_all_end_and_the_next_try_comes_to_the_same_bytes
     assert lines == ["error: train.processes: the process of rank 1 was killed by SIGKILL"]
     assert "train: goes on after epoch" in train(disturbed)
     assert read_outputs(disturbed) == read_outputs(undisturbed) != read_outputs(quick)
+
+
+def test_a_process_that_is_killed_while_it_starts_ends_the_stage(quick_workspace: Workspace) -> None:
+    set_params(quick_workspace, "train", processes=2)
+    process = start(quick_workspace, *TRAIN)
+    while not (others := find_others(process)):
+        assert process.poll() is None
+    others[0].kill()
+    output = wait_for_the_end(process, others[0])
+    assert process.returncode == 1
+    assert output.splitlines()[1:] == ["error: train.processes: the process of rank 1 was killed by SIGKILL"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -33,7 +33,7 @@ GRACE = 5.0  # seconds within which the first process notices by itself that ano
 
 def find_rank() -> int:
     """Return the number of this process in the training; 0 for the first."""
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ.get("RANK", "0")) if "WORLD_SIZE" in os.environ else 0
 
 
 def enter(params: TrainParams, device: torch.device) -> None:
@@ -96,10 +96,12 @@ def take_part(model: nn.Module, task: Task, key: str) -> None:
 class Others:
     """The processes that a stage has started. They end when it does, because it then no longer holds their input.
 
-    ended: rank, exit code and last line of each that has failed, in order; over: set when their end is expected.
+    watches: a thread for each, which waits for its end; ended: rank, exit code and last line of each that has failed,
+    in order; over: set when their end is expected.
     """
 
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    watches: list[threading.Thread] = field(default_factory=list)
     ended: list[tuple[int, int, str]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -116,14 +118,17 @@ class Others:
                 text=True,
             )
             self.processes.append(process)
-            threading.Thread(target=self._watch, args=(rank, process), daemon=True).start()
+            self.watches.append(threading.Thread(target=self._watch, args=(rank, process), daemon=True))
+            self.watches[-1].start()
 
     def explain(self) -> str:
         """Return why a process has ended, or nothing if none has; wait a moment for one that is about to."""
-        for process in self.processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE / len(self.processes))
         self.over.set()
+        for watch in self.watches:
+            watch.join(GRACE / len(self.watches))
+        return self._describe()
+
+    def _describe(self) -> str:
         if not self.ended:
             return ""
         # Those that were killed come first: the others may have ended because of them.
@@ -145,7 +150,7 @@ class Others:
             self.ended.append((rank, code, lines[-1] if lines else ""))
             if not self.over.wait(GRACE):
                 with suppress(SystemExit):
-                    exit_with_message(self.explain())
+                    exit_with_message(self._describe())
                 os._exit(1)
 
 
