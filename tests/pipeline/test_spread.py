@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def spread(reproduced: Workspace, tmp_path_factory: pytest.TempPathFactory) -> t
 def test_all_but_the_failing_one_come_back(spread: tuple[Workspace, str]) -> None:
     workspace, output = spread
     *_, last = output.splitlines()
-    assert last.startswith("error: 1 of 3 experiments failed; the first is cuda-1-false-"), output
+    assert last.startswith("error: 1 of 3 experiments failed; the first is cuda-1-False-"), output
     assert last.endswith(": train.device = 'cuda': this machine has no CUDA device; expected cpu or auto")
     assert len(list_names(workspace)) == 2
     assert list_names(workspace) == list_names(workspace, "origin")
@@ -144,14 +145,14 @@ def start_spread(hello: Workspace, address: str) -> AbstractContextManager["subp
     return start("env", "--chdir", str(hello.path), *command)
 
 
-def read_until(process: "subprocess.Popen[str]", end: str) -> str:
-    """Return the line of the process that ends so."""
+def read_until(process: "subprocess.Popen[str]", pattern: str) -> str:
+    """Return the first line of the process that matches."""
     seen = []
     for line in process.stdout or ():
         seen.append(line)
-        if line.rstrip().endswith(end):
+        if re.search(pattern, line):
             return line
-    pytest.fail(f"expected a line that ends with {end!r}, got {''.join(seen)}")
+    pytest.fail(f"expected a line that matches {pattern!r}, got {''.join(seen)}")
 
 
 def find_experiments(folder: Path) -> list[psutil.Process]:
@@ -178,7 +179,7 @@ def test_what_a_dying_worker_did_is_done_again_elsewhere(
 ) -> None:
     address, _, start_worker = scheduler
     with start_worker("first") as first, start_spread(hello, address) as spread:
-        read_until(spread, ": train")
+        read_until(spread, ": train$")
         assert find_experiments(tmp_path / "first")
         first.kill()  # the worker alone: what it started must end by itself
         wait_for(lambda: not find_experiments(tmp_path / "first"))
@@ -190,15 +191,15 @@ def test_what_a_dying_worker_did_is_done_again_elsewhere(
     assert list_left(tmp_path / "second") == ["cache"]
 
 
+@pytest.mark.exhaustive
 def test_without_its_scheduler_the_command_ends_and_the_next_does_the_rest(
     hello: Workspace, scheduler: tuple[str, "subprocess.Popen[str]", Start], tmp_path: Path
 ) -> None:
     address, process, start_worker = scheduler
     with start_worker("first"), start_spread(hello, address) as spread:
-        done = read_until(spread, ": done").partition(":")[0]
+        done = read_until(spread, ": done$").partition(":")[0]
         process.kill()
-        line = read_until(spread, "does what is missing")
-        assert line.startswith("error: 1 of 2 experiments failed; the first is ")
+        read_until(spread, "^error: 1 of 2 experiments failed; the first is .* does what is missing$")
         assert spread.wait() == 1
     assert list_names(hello) == list_names(hello, "origin") == [done]
     output = hello.run("unroll", "spread", "--workers", "1", "-S", "train.seed=1,2", "-S", "train.patience=30").stdout
@@ -206,6 +207,7 @@ def test_without_its_scheduler_the_command_ends_and_the_next_does_the_rest(
     assert len(list_names(hello)) == 2
 
 
+@pytest.mark.exhaustive
 def test_a_worker_with_other_packages_is_refused(
     hello: Workspace, scheduler: tuple[str, "subprocess.Popen[str]", Start], tmp_path: Path
 ) -> None:
@@ -214,23 +216,12 @@ def test_a_worker_with_other_packages_is_refused(
     old.mkdir(parents=True)
     (old / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
     with start_worker("other", PYTHONPATH=str(old.parent)), start_spread(hello, address) as spread:
-        read_until(spread, "has other packages: torch 1.0 (here 2.13.0)")
+        read_until(spread, r"^error: the worker .* has other packages: torch 1.0 \(here 2.13.0\)$")
         assert spread.wait() == 1
     assert list_names(hello, "origin") == []
 
 
-def test_a_full_disk_of_one_worker_is_told_and_leaves_nothing_half(
-    hello: Workspace, scheduler: tuple[str, "subprocess.Popen[str]", Start], tmp_path: Path
-) -> None:
-    if subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine allows no mounts of one's own")
-    address, _, start_worker = scheduler
-    (tmp_path / "full").mkdir()
-    mount = f"mount -t tmpfs -o size=64m tmpfs {tmp_path / 'full'}"
-    with start_worker("full", before=mount), start_spread(hello, address) as spread:
-        read_until(spread, "No space left on device")
-
-
+@pytest.mark.exhaustive
 def test_a_full_disk_is_told_before_anything_starts(
     hello: Workspace, scheduler: tuple[str, "subprocess.Popen[str]", Start], tmp_path: Path
 ) -> None:
@@ -243,6 +234,6 @@ def test_a_full_disk_is_told_before_anything_starts(
         start_worker("full", "unshare", "--mount", "--map-root-user", "sh", "-c", mount, "sh"),
         start_spread(hello, address) as spread,
     ):
-        read_until(spread, "No space left on device")
+        read_until(spread, "^error: .*No space left on device")
         assert spread.wait() == 1
     assert list_names(hello, "origin") == []

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
-from filelock import FileLock, Timeout
+import psutil
 
 STAGE = re.compile(r"Running stage '(.*)':")
 DVC = (sys.executable, "-m", "dvc")
@@ -99,19 +99,17 @@ def open_clone(job: Job) -> Iterator[Path]:
     """
     shared = find_shared_folder()
     _remove_dead_clones(shared)
-    clone = Path(mkdtemp(prefix="clone-", dir=shared))
-    with FileLock(f"{clone}.lock"):
-        try:
-            folder, environment = clone / job.folder, make_environment() | job.environment
-            run_command(("git", "clone", "--quiet", "--no-checkout", job.git_url, str(clone)), shared, environment)
-            run_command(("git", "checkout", "--quiet", "--detach", job.commit), clone, environment)
-            run_command((*DVC, "cache", "dir", "--local", str(shared / "cache")), folder, environment)
-            settings = ("remote", "modify", "--local", job.storage, "url", job.storage_url)
-            run_command((*DVC, *settings), folder, environment)
-            yield folder
-        finally:
-            shutil.rmtree(clone, ignore_errors=True)
-    Path(f"{clone}.lock").unlink(missing_ok=True)
+    clone = Path(mkdtemp(prefix=f"clone-{os.getpid()}-", dir=shared))
+    try:
+        folder, environment = clone / job.folder, make_environment() | job.environment
+        run_command(("git", "clone", "--quiet", "--no-checkout", job.git_url, str(clone)), shared, environment)
+        run_command(("git", "checkout", "--quiet", "--detach", job.commit), clone, environment)
+        run_command((*DVC, "cache", "dir", "--local", str(shared / "cache")), folder, environment)
+        settings = ("remote", "modify", "--local", job.storage, "url", job.storage_url)
+        run_command((*DVC, *settings), folder, environment)
+        yield folder
+    finally:
+        shutil.rmtree(clone, ignore_errors=True)
 
 
 def find_shared_folder() -> Path:
@@ -160,13 +158,9 @@ def run_command(
 
 
 def _remove_dead_clones(shared: Path) -> None:
-    for lock in shared.glob("clone-*.lock"):
-        try:
-            with FileLock(lock, timeout=0):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
-        except Timeout:
-            pass  # its process lives
+    for clone in shared.glob("clone-*"):
+        if not psutil.pid_exists(int(clone.name.split("-")[1])):
+            shutil.rmtree(clone, ignore_errors=True)
 
 
 def _die_with_parent() -> None:

@@ -188,8 +188,9 @@ def run_job(values: dict[str, Any], before: str | None) -> str:
         failure = ""
         for line in process.stdout or ():
             told = json.loads(line)
-            failure = told.get("failure", failure)
-            get_worker().log_event(TOPIC, (values["name"], told.get("state", "")))
+            failure = told.get("failure", "")
+            if not failure:
+                get_worker().log_event(TOPIC, (values["name"], told["state"]))
     if process.returncode:
         raise RuntimeError(f"its process ended with {process.returncode}")
     return failure
