@@ -82,7 +82,9 @@ def test_any_bytes_are_a_table_or_an_error_in_one_line(
 MARKUP = """
     &amp; &lt; &#39; #39; &#xD800; &#0; &#x110000; &# quot; <b> </ > < \\ ( ) [ ] { } ' . , & ; # the don't é
 """.split()  # noqa: SIM905
-PIECES = st.sampled_from(MARKUP) | st.sampled_from(" \n\0\x1b\u200b\u202e\u0301\u0316\u0f73ﷺİ😀א한\ud800")
+PIECES = st.sampled_from(MARKUP) | st.sampled_from(
+    " \n\0\x1b\u200b\u200c\u200d\u00ad\u202e\u0301\u0331H\u0316\u0f73ﷺİ😀א한\ud800"
+)
 TEXTS = st.lists(PIECES | st.text(st.characters(), max_size=5), max_size=12).map("".join)
 
 
@@ -95,7 +97,9 @@ def test_any_text_becomes_words_and_marks_and_nothing_else(text: str, cleaning: 
     if cleaning.lowercase:
         assert cleaned == cleaned.lower()
     if cleaning.punctuation == "drop":
-        assert all(character.isalnum() or character in " '.,&" for character in cleaned)
+        assert all(
+            unicodedata.category(character)[0] in "LMN" or character in " '.,&\u200c\u200d" for character in cleaned
+        )
 
 
 @many
@@ -134,7 +138,7 @@ def test_an_ordinary_number_of_marks_stays() -> None:
     cleaning = Cleaning(
         lowercase=True, brackets="keep", numbers="keep", punctuation="keep", stop_words=frozenset(), stemming="none"
     )
-    assert clean_text(text, cleaning) == " ".join([*unicodedata.normalize("NFKC", "e\u0301\u0316") * 1000, "ガ"])
+    assert clean_text(text, cleaning) == unicodedata.normalize("NFKC", text)
 
 
 VALUES = st.recursive(

@@ -5,6 +5,7 @@ import unicodedata
 from html import unescape
 from typing import Literal
 
+import regex  # knows Unicode's classes, as `re` does not
 from pydantic import BaseModel, ConfigDict
 
 # What news feeds leave of HTML entities: "Sox #39;s", "&amp;lt;b&amp;gt;", " quot;". The feeds replace the ampersand
@@ -14,9 +15,17 @@ NAMED_ENTITY = re.compile(r"(?:&amp;|&|\b ?)(amp|quot|apos|lt|gt|nbsp);")
 TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
-# A word may have apostrophes, full stops and ampersands between letters: "don't", "U.S", "AT&T", "3.5".
-_WORD = re.compile(r"[^\W_]+(?:['.,&][^\W_]+)*")
-_WORD_OR_MARK = re.compile(rf"{_WORD.pattern}|[^\w\s\ud800-\udfff]")  # lone surrogates are no characters
+# A word begins with a letter or a digit, and has letters, marks and digits. Inside it may be apostrophes, full stops
+# and ampersands ("don't", "U.S", "AT&T", "3.5"), and the joiners and non-joiners of no width that choose the forms of
+# letters in Persian and Indic scripts.
+_WORD = regex.compile(
+    r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:(?:['.,&](?=[\p{L}\p{N}])|[\u200c\u200d]+)[\p{L}\p{M}\p{N}]+)*"
+)
+_MARK = r"[^_\s\x1c-\x1f\u200b-\u200d\p{L}\p{M}\p{N}\p{Cs}]\p{M}*"  # lone surrogates (Cs) are no characters
+_WORD_OR_MARK = regex.compile(rf"{_WORD.pattern}|{_MARK}")
+# Characters of no width that part no words: soft hyphens, byte order marks, directions of writing. A zero-width space
+# parts them, and so do the few format characters that can be seen.
+_FORMAT = regex.compile(r"(?![\u200b-\u200d]|\p{Prepended_Concatenation_Mark})\p{Cf}")
 _NUMBER = re.compile(r"\d")
 _ZEROS = re.compile(r"&#0+(?=[0-9])")
 _NO_CHARACTER = re.compile(r"&#[0-9]{8,}")  # the number is too high for a character
@@ -44,11 +53,13 @@ def clean_text(text: str, cleaning: Cleaning) -> str:
     The result is empty when nothing is left.
     """
     text = _decode_html(text).replace("\\", " ")
-    text = unicodedata.normalize("NFKC", _limit_marks(text)).translate(_QUOTES)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", _limit_marks(_FORMAT.sub("", text)))
+    text = text.translate(_QUOTES)
     if cleaning.brackets == "drop":
         text = BRACKETS.sub(" ", text)
     if cleaning.lowercase:
-        text = text.lower()
+        text = unicodedata.normalize("NFC", text.lower())  # some letters are whole only when small: H̱, ẖ
     words = (_WORD if cleaning.punctuation == "drop" else _WORD_OR_MARK).findall(text)
     if cleaning.stop_words:
         words = [word for word in words if word.lower() not in cleaning.stop_words]
@@ -73,7 +84,7 @@ def decode_entities(text: str) -> str:
 
 def _limit_marks(text: str) -> str:
     """Cut long runs of combining marks: the time to sort them grows with the square of their number."""
-    if len(text) < 1000 or text.isascii():
+    if len(text) < 1000:
         return text
     kept, run = [], 0
     for character in text:
