@@ -49,7 +49,15 @@ def measure_text(headlines: Headlines, rows: int, rounds: int) -> list[TextFigur
     figures = []
     for stop_words in ("keep", "drop"):
         params = headlines.params.preprocess.model_copy(update={"stop_words": stop_words})
-        figures.append(_measure_setting(stop_words, texts, choose_cleaning(params), headlines.params.tokenize, rounds))
+        figures.append(
+            _measure_setting(
+                stop_words,
+                texts,
+                choose_cleaning(params, headlines.params.data.dataset),
+                headlines.params.tokenize,
+                rounds,
+            )
+        )
     return figures
 
 

@@ -132,7 +132,7 @@ def train_textbook(headlines: Headlines) -> list[Score]:
 def read_textbook(headlines: Headlines) -> tuple[DataLoader, DataLoader, int]:
     """Return loaders of the training and the validation rows, without stop words, and the vocabulary's size."""
     dropping = headlines.params.preprocess.model_copy(update={"stop_words": "drop"})
-    stop_words = textbook.compile_stop_words(choose_cleaning(dropping).stop_words)
+    stop_words = textbook.compile_stop_words(choose_cleaning(dropping, headlines.params.data.dataset).stop_words)
     splits = (headlines.train, headlines.val)
     train, val = ([textbook.clean_text(text, stop_words) for text in split.texts] for split in splits)
     params = headlines.params.tokenize

@@ -43,7 +43,14 @@ def write_models(folder: Path) -> Path:
     config = make_config(vocabulary_size=tokenizer.get_vocab_size())
     random = np.random.default_rng(0)
     weights = {name: random.normal(size=shape).astype(np.float32) for name, shape in list_shapes(config).items()}
-    cleaning = {"lowercase": True, "brackets": "keep", "numbers": "keep", "punctuation": "drop", "stemming": "none"}
+    cleaning = {
+        "html": "decode",
+        "lowercase": True,
+        "brackets": "keep",
+        "numbers": "keep",
+        "punctuation": "drop",
+        "stemming": "none",
+    }
     tokenizer.save(str(folder / "tokenizer.json"))
     save_file(weights, folder / "model.safetensors")
     write_json(folder / "config.json", config.model_dump())

@@ -28,7 +28,7 @@ def test_the_textbooks_ids_are_the_packages(stop_words: str) -> None:
             "the",
         ]
     params = read_text_params(ROOT / "params.yaml")
-    cleaning = choose_cleaning(params.preprocess.model_copy(update={"stop_words": stop_words}))
+    cleaning = choose_cleaning(params.preprocess.model_copy(update={"stop_words": stop_words}), "ag_news")
     cleaned = [clean_text(text, cleaning) for text in texts]
     ids = encode_texts(train_tokenizer([cleaned], params.tokenize), cleaned)
 

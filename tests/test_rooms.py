@@ -112,6 +112,7 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "sequences/params.py": "tests/sequences/test_model.py",
     "sequences/plots.py": "tests/pipeline/test_pipelines.py",
     "sequences/waves.py": "tests/sequences/test_tasks.py",
+    "text/markup.py": "tests/text/test_clean.py, tests/text/test_clean_columns.py",
     "text/tokens.py": "tests/text/test_vocabulary.py",
     "vectors/lookup.py": "tests/vectors/test_text_files.py",
     "tools/lock.py": "tests/base/test_versions.py",

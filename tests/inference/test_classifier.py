@@ -35,7 +35,14 @@ def models(tmp_path: Path) -> Path:
     save_file(TextClassifier(config).state_dict(), tmp_path / "model.safetensors")
     write_json(tmp_path / "config.json", config.model_dump())
     write_json(tmp_path / "labels.json", ["Business", "Sports"])
-    cleaning = {"lowercase": True, "brackets": "keep", "numbers": "keep", "punctuation": "drop", "stemming": "none"}
+    cleaning = {
+        "html": "decode",
+        "lowercase": True,
+        "brackets": "keep",
+        "numbers": "keep",
+        "punctuation": "drop",
+        "stemming": "none",
+    }
     write_json(tmp_path / "cleaning.json", cleaning | {"stop_words": ["the"]})
     write_checksums(tmp_path, TEXT_PARTS)
     return tmp_path
@@ -69,7 +76,14 @@ CHARACTERS = st.sampled_from(" abcdeXÅß'.<>&;-\u3000\x85\x1c") | st.characters
 
 
 def make_cleaning(**changes: object) -> Cleaning:
-    values = {"lowercase": True, "brackets": "keep", "numbers": "keep", "punctuation": "drop", "stemming": "none"}
+    values = {
+        "html": "decode",
+        "lowercase": True,
+        "brackets": "keep",
+        "numbers": "keep",
+        "punctuation": "drop",
+        "stemming": "none",
+    }
     return Cleaning(**(values | {"stop_words": []} | changes))
 
 
@@ -152,7 +166,7 @@ def test_files_of_different_trainings(models: Path, changes: dict[str, object], 
         ("labels.json", "[" * 100_000, "is not JSON"),
         ("labels.json", '["a", "b", "c"]', "labels.json and tokenizer.json have 3 and 9"),
         ("cleaning.json", "3", "the file = 3: expected parameters in the form 'name: value'"),
-        ("cleaning.json", '{"lowercase": "perhaps"}', "lowercase = 'perhaps': expected a boolean"),
+        ("cleaning.json", '{"html": "perhaps"}', "html = 'perhaps': expected 'feed', 'decode' or 'keep'"),
         ("config.json", '{"cell": "gru", "pickle": 1}', "is missing"),
         ("checksums.json", "[]", "is not what training writes: expected checksums of cleaning.json, config.json, "),
         ("checksums.json", '{"../../etc/passwd": "0"}', "is not what training writes: expected checksums of cleaning"),

@@ -23,7 +23,14 @@ from unroll.text.ngrams import make_hashers
 TEXTS = ["shares fall", "profit falls", "cup final", "match final"]
 LABELS = np.array([0, 0, 1, 1])
 TITLES = st.lists(st.sampled_from(["to", "be", "or", "not", "question"]), max_size=8).map(" ".join)
-CLEANING = {"lowercase": True, "brackets": "keep", "numbers": "keep", "punctuation": "drop", "stemming": "none"}
+CLEANING = {
+    "html": "decode",
+    "lowercase": True,
+    "brackets": "keep",
+    "numbers": "keep",
+    "punctuation": "drop",
+    "stemming": "none",
+}
 
 
 @pytest.fixture

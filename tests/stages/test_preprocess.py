@@ -12,11 +12,27 @@ from hypothesis import strategies as st
 
 from unroll.base.errors import InputError
 from unroll.data.datasets import Layout, read_rows
-from unroll.stages.preprocess import DROP_REASONS, check_summary, clean_rows, decide_fates, index_rows, summarize
+from unroll.params.texts import read_text_params
+from unroll.stages.preprocess import (
+    DROP_REASONS,
+    check_summary,
+    choose_cleaning,
+    clean_rows,
+    decide_fates,
+    index_rows,
+    summarize,
+)
 from unroll.text.clean import Cleaning, clean_text
+from workspaces import ROOT
 
 PLAIN = Cleaning(
-    lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"
+    html="decode",
+    lowercase=True,
+    brackets="keep",
+    numbers="keep",
+    punctuation="drop",
+    stop_words=frozenset(),
+    stemming="none",
 )
 SOURCES = [{"part": "all", "name": "all.csv", "sha256": "0" * 64, "bytes": 1}]
 
@@ -56,6 +72,21 @@ def test_each_reason() -> None:
         "conflicting_label",
         "conflicting_label",
     ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "dataset", "html"),
+    [
+        ("auto", "ag_news", "feed"),
+        *(("auto", dataset, "decode") for dataset in ("sample", "imdb", "csv")),
+        ("keep", "ag_news", "keep"),
+        ("feed", "csv", "feed"),
+    ],
+)
+def test_the_rules_for_feeds_are_for_the_data_set_that_comes_from_feeds(chosen: str, dataset: str, html: str) -> None:
+    params = read_text_params(ROOT / "params.yaml").preprocess
+    assert params.html == "auto"
+    assert choose_cleaning(params.model_copy(update={"html": chosen}), dataset).html == html
 
 
 def test_an_official_test_row_goes_before_its_training_copy() -> None:

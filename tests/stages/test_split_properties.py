@@ -14,7 +14,13 @@ from unroll.stages.split import assign_by_text, assign_splits, place_texts
 from unroll.text.clean import Cleaning
 
 PLAIN = Cleaning(
-    lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"
+    html="decode",
+    lowercase=True,
+    brackets="keep",
+    numbers="keep",
+    punctuation="drop",
+    stop_words=frozenset(),
+    stemming="none",
 )
 Row = tuple[str, str, str]  # text, label, part
 # So many that a class has a row in every split, as a rule also when it is hashed.

@@ -1,5 +1,6 @@
 """Text cleaning."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +14,13 @@ from unroll.stages.preprocess import read_stop_words
 from unroll.text.clean import Cleaning, clean_text
 
 PLAIN = Cleaning(
-    lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"
+    html="feed",
+    lowercase=True,
+    brackets="keep",
+    numbers="keep",
+    punctuation="drop",
+    stop_words=frozenset(),
+    stemming="none",
 )
 
 
@@ -46,6 +53,40 @@ def clean(text: str, **changes: object) -> str:
 )
 def test_debris_is_decoded_before_words_are_made(raw: str, expected: str) -> None:
     assert clean(raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "decoded", "kept"),
+    [
+        ("issue #123; fixed", "issue 123 fixed", "issue 123 fixed"),
+        ("an amp; it broke", "an amp it broke", "an amp it broke"),
+        ("a<b and c>d", "a b and c d", "a b and c d"),
+        ("if i<max and j>0", "if i max and j 0", "if i max and j 0"),
+        ("to <user> of <EMAIL>", "to user of email", "to user of email"),
+        ("AT&T R&D; &copy 5 &notit; &#x41;", "at&t r&d copy 5 notit a", "at&t r&d copy 5 notit x41"),
+        ("caf&eacute; Sox&#39;s", "café sox's", "caf&eacute sox 39 s"),
+        ("Use &lt;b&gt; for bold", "use b for bold", "use lt b&gt for bold"),
+        ("Good<br /><br/>film<BR>", "good film", "good br br film br"),
+        (
+            "<p class=a>See <a href='x>y' title=\"1 > 2\"\ntarget=_blank>this</a></p >",
+            "see this",
+            "p class a see a href x y title 1 2 target blank this a p",
+        ),
+        ("<input disabled> <video controls src=a.mp4/> <h1>Top</h1>", "top", None),
+        ("&amp;lt;b", "lt b", "amp lt b"),
+    ],
+)
+def test_html_of_other_texts_is_decoded_or_kept(raw: str, decoded: str, kept: str | None) -> None:
+    assert clean(raw, html="decode") == decoded
+    assert kept is None or clean(raw, html="keep") == kept
+    assert clean(r"a\b", html="keep", punctuation="keep") == r"a \ b"
+
+
+@pytest.mark.parametrize("piece", ["<b ", "<a x=", "<a x='", '<a x="1" ', "<a hidden ", "<", "&#", "&a", "<b    \t"])
+def test_broken_tags_take_no_hours(piece: str) -> None:
+    started = time.process_time()
+    clean(piece * (1_000_000 // len(piece)), html="decode")
+    assert time.process_time() - started < 30
 
 
 def test_options() -> None:

@@ -13,10 +13,17 @@ from unroll.text.clean_columns import clean_texts
 
 STOP_WORDS = frozenset({"the", "of", "don't", "in", "é", "The", "a b"})
 PLAIN = Cleaning(
-    lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"
+    html="feed",
+    lowercase=True,
+    brackets="keep",
+    numbers="keep",
+    punctuation="drop",
+    stop_words=frozenset(),
+    stemming="none",
 )
 CLEANINGS = st.builds(
     Cleaning,
+    html=st.sampled_from(["feed", "decode", "keep"]),
     lowercase=st.booleans(),
     brackets=st.sampled_from(["keep", "drop"]),
     numbers=st.sampled_from(["keep", "mask"]),
@@ -28,6 +35,7 @@ MARKUP = r"""
     a b The the of don't in running U.S 3.5 1,000 AT&T R&D _ __ ' '' . .. ... , & && - -- ! ? $ ` \ \$ \\ \\$ ( ) [ ] {
     } (b) [c] < > </ <b> </b> <br/> <b <a <a> # ; &; #; #39; #39 #3 9; &#39; &#39 &amp;#39; #36; #38;#35; #60;b#62;
     amp; &amp; &amp &amp;amp; quot; &quot; &quotb; quot lt; &lt; &ltb; gt; &gt; &amp;lt; &amp;gt; _lt; 1lt; nbsp; &nbsp;
+    <b x="1"> <b x='a>' y=1 hidden> <br /> <B\tid=x/> <bx> <b and <a= a=<b> x=1> &copy; &copy &notit; &amp;amp;amp;
     &eacute; &eacutegt; eacute; #33; &bsol; &grave; &NewLine; &#0; &#128; &#xD800; &#x41;
 """.split()  # noqa: SIM905
 BLANKS = [" ", "  ", "\t", "\n", "\r\n", "\v", "\f", "\x00", "\x1b", "\x1c", "\x1f", "\x7f"]
@@ -48,7 +56,10 @@ def test_a_column_is_cleaned_as_its_texts_are(texts: list[str], cleaning: Cleani
     assert cleaned.to_pylist() == clean_one_by_one(texts, cleaning)
 
 
-@pytest.mark.parametrize("changes", [{}, {"brackets": "drop", "punctuation": "keep", "lowercase": False}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"html": "decode"}, {"html": "keep"}, {"brackets": "drop", "punctuation": "keep", "lowercase": False}],
+)
 def test_whatever_stands_beside_whatever(changes: dict) -> None:
     pieces = MARKUP + BLANKS + BEYOND_ASCII
     texts = [f"one{first}{second}2 t" for first in pieces for second in pieces]

@@ -17,7 +17,13 @@ from unroll.text.encode_columns import make_column_tokenizer
 from unroll.text.vocabulary import encode_texts, load_tokenizer, train_tokenizer
 
 CLEANING = Cleaning(
-    lowercase=True, brackets="keep", numbers="keep", punctuation="keep", stop_words=frozenset(), stemming="none"
+    html="decode",
+    lowercase=True,
+    brackets="keep",
+    numbers="keep",
+    punctuation="keep",
+    stop_words=frozenset(),
+    stemming="none",
 )
 TEXTS = ["shares fall in tokyo", "shares rise", "été , ß !", "shares rise again in oslo"]
 KNOWN_AND_UNKNOWN = st.lists(st.sampled_from([*" ".join(TEXTS).split(), "bonds", "<pad", "unk>"]) | st.text())

@@ -11,7 +11,13 @@ from unroll.text.clean import Cleaning, clean_text
 from unroll.text.clean_columns import clean_texts
 
 PLAIN = Cleaning(
-    lowercase=True, brackets="keep", numbers="keep", punctuation="drop", stop_words=frozenset(), stemming="none"
+    html="decode",
+    lowercase=True,
+    brackets="keep",
+    numbers="keep",
+    punctuation="drop",
+    stop_words=frozenset(),
+    stemming="none",
 )
 SCRIPTS = {  # some of their letters, marks and digits
     "Latin": [(0x41, 0x24F), (0x300, 0x344), (0x1E00, 0x1EFF)],

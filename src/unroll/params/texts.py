@@ -51,6 +51,7 @@ class DataParams(SourceParams):
 
 
 class PreprocessParams(Section):
+    html: Literal["auto", "feed", "decode", "keep"]
     lowercase: bool
     brackets: Literal["keep", "drop"]
     numbers: Literal["keep", "mask"]

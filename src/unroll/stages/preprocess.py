@@ -34,7 +34,7 @@ PERCENTILES = (5, 25, 50, 75, 95, 99)
 
 def main() -> None:
     params = read_text_params()
-    cleaning = choose_cleaning(params.preprocess)
+    cleaning = choose_cleaning(params.preprocess, params.data.dataset)
     sources = read_json(RAW / "sources.json")
     # Two passes, so that the texts are never all in memory. The first cleans, and remembers a few bytes of each row,
     # from which duplicates are found; the second copies the rows that are kept.
@@ -51,10 +51,11 @@ def main() -> None:
     print(f"preprocess: {summary['rows_out']:,} of {summary['rows_in']:,} rows kept, {len(summary['classes'])} classes")
 
 
-def choose_cleaning(params: PreprocessParams) -> Cleaning:
-    """Return the parameters with the stop words filled in."""
+def choose_cleaning(params: PreprocessParams, dataset: str) -> Cleaning:
+    """Return the parameters with the stop words and the data set's kind of HTML filled in."""
     stop_words = read_stop_words() if params.stop_words == "drop" else []
-    return Cleaning(**{**params.model_dump(), "stop_words": frozenset(stop_words)})
+    html = ("feed" if dataset == "ag_news" else "decode") if params.html == "auto" else params.html
+    return Cleaning(**{**params.model_dump(), "stop_words": frozenset(stop_words), "html": html})
 
 
 def read_stop_words() -> list[str]:

@@ -2,17 +2,13 @@
 
 import re
 import unicodedata
-from html import unescape
 from typing import Literal
 
 import regex  # knows Unicode's classes, as `re` does not
 from pydantic import BaseModel, ConfigDict
 
-# What news feeds leave of HTML entities: "Sox #39;s", "&amp;lt;b&amp;gt;", " quot;". The feeds replace the ampersand
-# by a space, so the space belongs to the debris.
-NUMERIC_ENTITY = re.compile(r"(?:&amp;|&| )?#(\d{2,5});")
-NAMED_ENTITY = re.compile(r"(?:&amp;|&|\b ?)(amp|quot|apos|lt|gt|nbsp);")
-TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+from unroll.text.markup import Html, remove_markup
+
 BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
 # A word begins with a letter or a digit, and has letters, marks and digits. Inside it may be apostrophes, full stops
@@ -27,8 +23,6 @@ _WORD_OR_MARK = regex.compile(rf"{_WORD.pattern}|{_MARK}")
 # parts them, and so do the few format characters that can be seen.
 _FORMAT = regex.compile(r"(?![\u200b-\u200d]|\p{Prepended_Concatenation_Mark})\p{Cf}")
 _NUMBER = re.compile(r"\d")
-_ZEROS = re.compile(r"&#0+(?=[0-9])")
-_NO_CHARACTER = re.compile(r"&#[0-9]{8,}")  # the number is too high for a character
 _MOST_MARKS = 30  # on one letter, as in Unicode's "stream-safe" texts
 _MARKS_WITHOUT_CLASS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # whose parts are combining marks
 
@@ -38,6 +32,7 @@ class Cleaning(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    html: Html
     lowercase: bool
     brackets: Literal["keep", "drop"]
     numbers: Literal["keep", "mask"]
@@ -49,10 +44,10 @@ class Cleaning(BaseModel):
 def clean_text(text: str, cleaning: Cleaning) -> str:
     """Return the text's words (and marks, when kept), each separated by one space.
 
-    HTML entities and tags are decoded or removed first, so that `gt`, `39` or `quot` never become words.
-    The result is empty when nothing is left.
+    HTML is decoded or removed first, so that `gt`, `39` or `quot` never become words. The result is empty when
+    nothing is left.
     """
-    text = _decode_html(text).replace("\\", " ")
+    text = remove_markup(text, cleaning.html)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", _limit_marks(_FORMAT.sub("", text)))
     text = text.translate(_QUOTES)
@@ -75,13 +70,6 @@ def change_words(words: list[str], cleaning: Cleaning) -> list[str]:
     return words
 
 
-def decode_entities(text: str) -> str:
-    """Return the text with its HTML entities decoded, even very long ones, which Python's own function refuses."""
-    if "&#" in text:
-        text = _NO_CHARACTER.sub("&#9999999", _ZEROS.sub("&#", text))
-    return unescape(text)
-
-
 def _limit_marks(text: str) -> str:
     """Cut long runs of combining marks: the time to sort them grows with the square of their number."""
     if len(text) < 1000:
@@ -92,16 +80,6 @@ def _limit_marks(text: str) -> str:
         if run <= _MOST_MARKS:
             kept.append(character)
     return "".join(kept)
-
-
-def _decode_html(text: str) -> str:
-    # Twice, because feeds escape text that was already escaped: "&amp;lt;b&amp;gt;".
-    for _ in range(2):
-        if ";" in text:
-            text = NUMERIC_ENTITY.sub(r"&#\1;", text)
-            text = NAMED_ENTITY.sub(r"&\1;", text)
-            text = decode_entities(text)
-    return TAG.sub(" ", text) if "<" in text else text
 
 
 def _stem(words: list[str], lowercase: bool) -> list[str]:

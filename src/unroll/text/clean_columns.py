@@ -11,16 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unroll.text.clean import (
-    BRACKETS,
-    NAMED_ENTITY,
-    NUMERIC_ENTITY,
-    TAG,
-    Cleaning,
-    change_words,
-    clean_text,
-    decode_entities,
-)
+from unroll.text.clean import BRACKETS, Cleaning, change_words, clean_text
+from unroll.text.markup import NAMED_DEBRIS, NUMERIC_DEBRIS, TAG, TAG_DEBRIS, Html, decode_entities, decode_loosely
 
 # A text without any of these has no entity, tag, backslash or backtick.
 _DEBRIS = r"[;<\\`]"
@@ -35,7 +27,12 @@ def clean_texts(texts: pa.StringArray | pa.ChunkedArray, cleaning: Cleaning) -> 
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
     # Null stands for a text that is not ASCII: the kernels skip it.
-    tidy = _replace_where(pc.match_substring_regex(texts, _DEBRIS), _keep_ascii(texts), _remove_debris)
+    tidy = _keep_ascii(texts)
+    tidy = _replace_where(
+        pc.match_substring_regex(tidy, _DEBRIS),
+        tidy,
+        lambda texts: pc.replace_substring(_remove_markup(texts, cleaning.html), "`", "'"),
+    )
     other = tidy.is_null()
     if cleaning.brackets == "drop":
         tidy = pc.replace_substring_regex(tidy, BRACKETS.pattern, " ")
@@ -54,18 +51,23 @@ def _keep_ascii(texts: pa.StringArray) -> pa.StringArray:
     return pc.if_else(pc.string_is_ascii(texts), texts, pa.scalar(None, texts.type))
 
 
-def _remove_debris(texts: pa.StringArray) -> pa.StringArray:
-    for _ in range(2):  # as `clean_text` does
-        texts = _replace_where(pc.match_substring(texts, ";"), texts, _decode_entities)
-    texts = _keep_ascii(texts)
-    texts = pc.replace_substring(pc.replace_substring_regex(texts, TAG.pattern, " "), "\\", " ")
-    return pc.replace_substring(texts, "`", "'")
+def _remove_markup(texts: pa.StringArray, html: Html) -> pa.StringArray:
+    if html == "feed":
+        for _ in range(2):  # as `clean_text` does
+            texts = _keep_ascii(_replace_where(pc.match_substring(texts, ";"), texts, _decode_debris))
+        texts = pc.replace_substring_regex(texts, TAG_DEBRIS.pattern, " ")
+        texts = pc.replace_substring(texts, "\\", " ")
+    elif html == "decode":
+        texts = pc.replace_substring_regex(texts, TAG.pattern, " ")
+        texts = _replace_where(pc.match_substring(texts, ";"), texts, lambda texts: _apply(decode_entities, texts))
+        texts = _keep_ascii(texts)
+    return texts
 
 
-def _decode_entities(texts: pa.StringArray) -> pa.StringArray:
-    texts = pc.replace_substring_regex(texts, NUMERIC_ENTITY.pattern, r"&#\1;")
-    texts = pc.replace_substring_regex(texts, NAMED_ENTITY.pattern, r"&\1;")
-    return _apply(decode_entities, texts)
+def _decode_debris(texts: pa.StringArray) -> pa.StringArray:
+    texts = pc.replace_substring_regex(texts, NUMERIC_DEBRIS.pattern, r"&#\1;")
+    texts = pc.replace_substring_regex(texts, NAMED_DEBRIS.pattern, r"&\1;")
+    return _apply(decode_loosely, texts)
 
 
 def _change_words(texts: pa.StringArray, cleaning: Cleaning) -> pa.StringArray:
