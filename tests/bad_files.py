@@ -171,6 +171,16 @@ def parquet_of_nested_labels(path: Path) -> None:
     write_parquet(path, text=[f"Text {word}" for word in "abcdef"], label=[[{"name": "World"}]] * 6)
 
 
+def parquet_of_lists_of_words(path: Path) -> None:
+    write_parquet(path, text=[["A", "text"], ["B"]], label=["World", "Sports"])
+
+
+def parquet_of_labels_that_are_missing(path: Path) -> None:
+    write_parquet(
+        path, text=[f"Text {word}" for word in "abcdef"], label=[1.0] * 3 + [None, float("nan"), float("nan")]
+    )
+
+
 def parquet_of_nothing(path: Path) -> None:
     write_parquet(path, text=pa.nulls(2), label=["World", "Sports"])
 

@@ -196,6 +196,40 @@ def test_other_columns_are_kept_for_bulk_prediction(tmp_path: Path) -> None:
     assert chunks[0].to_dict("list") == {"id": ["007"], "title": ["x"]}
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_columns_that_nobody_asked_for_are_not_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".csv":
+        path.write_bytes(b"photo,title,label,photo\n\xff\xfe,One,x,\xff\n")
+    else:
+        photo = pa.array([b"\xff\xfe"])
+        pq.write_table(pa.table([photo, ["One"], ["x"], photo], names=["photo", "title", "label", "photo"]), path)
+    (chunk,) = read_table(path, ("title", "label", "title"), with_others=False)
+    assert chunk.to_dict("list") == {"title": ["One"], "label": ["x"]}
+    assert read(path) == [("One", "x", 1)]
+    with pytest.raises(InputError):
+        list(read_table(path, ("title",)))
+
+
+def test_a_damaged_column_that_nobody_asked_for_is_not_even_looked_at(tmp_path: Path) -> None:
+    path, rows, width = tmp_path / "a.parquet", 2000, 384
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(rows * width, dtype=np.float32)), width)
+    pq.write_table(pa.table({"title": ["One"] * rows, "label": ["x"] * rows, "vector": vectors}), path)
+    start = pq.read_metadata(path).row_group(0).column(2).data_page_offset
+    content = path.read_bytes()
+    path.write_bytes(content[:start] + bytes(1000) + content[start + 1000 :])
+    assert len(read(path)) == rows
+    with pytest.raises(InputError):
+        list(read_table(path, ("title",)))
+
+
+@pytest.mark.parametrize("type_", [pa.float16(), pa.float32(), pa.float64()])
+def test_no_number_in_a_parquet_column_is_a_missing_cell(tmp_path: Path, type_: pa.DataType) -> None:
+    label = pa.array(np.array([1, np.nan, 2.5], dtype=type_.to_pandas_dtype()), type_)
+    pq.write_table(pa.table({"title": ["One", "Two", "Three"], "label": label}), tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet") == [("One", "1", 1), ("Two", "", 2), ("Three", "2.5", 3)]
+
+
 @pytest.mark.parametrize(
     ("location", "suffix"),
     [

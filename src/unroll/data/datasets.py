@@ -102,7 +102,7 @@ def read_rows(path: Path, layout: Layout, part: str = "all") -> Iterator[pd.Data
     """
     first = 1
     columns = (*layout.text_columns, *layout.context_columns, layout.label_column)
-    chunks = read_reviews(path) if layout.is_archive else read_table(path, columns, layout.header)
+    chunks = read_reviews(path) if layout.is_archive else read_table(path, columns, layout.header, with_others=False)
     for chunk in chunks:
         yield pd.DataFrame(
             {

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unroll.base.errors import InputError, make_printable
@@ -24,6 +25,7 @@ from unroll.data.unpack import (
     open_unpacked,
 )
 
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 LIMIT_BYTES_OF_A_ROW = 2**26
 STEP_ROWS = 1000  # of parquet, at once: a repeated value takes no room in the file, but does in memory
@@ -43,24 +45,25 @@ def find_suffix(location: str, suffixes: tuple[str, ...] = SUFFIXES) -> str:
     return max(matches, key=len)
 
 
-def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | None = None) -> Iterator[pd.DataFrame]:
+def read_table(
+    path: Path, required: tuple[str, ...], header: tuple[str, ...] | None = None, with_others: bool = True
+) -> Iterator[pd.DataFrame]:
     """Yield a csv, tsv or parquet file in chunks, every cell as a string, missing cells as empty strings.
 
+    header: the columns' names, if the file has no row of them; with_others: also return the columns that are not
+    required. Otherwise they are not even read.
+
     Raises:
-        InputError: the file is missing, empty, truncated, not UTF-8 or malformed, lacks a required column, or unpacks
-            to more than `limit_unpacked`.
+        InputError: the file is missing, empty, truncated, not UTF-8 or malformed, lacks a required column, has one of
+            lists or records, or unpacks to more than `limit_unpacked`.
     """
-    suffix = find_suffix(str(path))
-    chunks = _read_parquet(path) if suffix == ".parquet" else _read_delimited(path, header)
+    chosen = None if with_others else required
+    if find_suffix(str(path)) == ".parquet":
+        chunks = _read_parquet(path, required, chosen)
+    else:
+        chunks = _read_delimited(path, required, chosen, header)
     found = False
     for chunk in _explain_errors(path, chunks):
-        for column in required:
-            count = list(chunk.columns).count(column)
-            if count == 0:
-                columns = ", ".join(map(make_printable, chunk.columns))
-                raise InputError(f"{path} has no column {column!r}: its columns are {columns}")
-            if count > 1:
-                raise InputError(f"{path} has {count} columns {column!r}: expected one")
         if len(chunk):
             found = True
             yield chunk
@@ -68,7 +71,30 @@ def read_table(path: Path, required: tuple[str, ...], header: tuple[str, ...] | 
         raise InputError(f"{path} has no rows: expected a table with text and labels")
 
 
-def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.DataFrame]:
+def _check_columns(path: Path, names: Sequence[str], required: tuple[str, ...], separator: str | None = None) -> None:
+    """Raise InputError unless each required column is there once."""
+    for column in required:
+        count = names.count(column)
+        if count == 0:
+            columns = ", ".join(map(make_printable, names)) or "none"
+            hint = _guess_separator(names, column, separator) if separator else ""
+            raise InputError(f"{path} has no column {column!r}: its columns are {columns}{hint}")
+        if count > 1:
+            raise InputError(f"{path} has {count} columns {column!r}: expected one")
+
+
+def _guess_separator(names: Sequence[str], column: str, separator: str) -> str:
+    """Return what to say if the column would be there with another separator."""
+    line = separator.join(names)
+    for other, name in SEPARATORS.items():
+        if column in [part.strip(' "') for part in line.split(other)]:
+            return f"; they seem to be separated by {name}, expected {SEPARATORS[separator]}"
+    return ""
+
+
+def _read_delimited(
+    path: Path, required: tuple[str, ...], chosen: tuple[str, ...] | None, header: tuple[str, ...] | None
+) -> Iterator[pd.DataFrame]:
     with open_unpacked(path) as file:
         rows = _parse_rows(path, file, len(header) if header else None)
         if header is None:
@@ -76,10 +102,12 @@ def _read_delimited(path: Path, header: tuple[str, ...] | None) -> Iterator[pd.D
             if not header:
                 raise InputError(f"{path} is empty: expected a table with text and labels")
             _check_decoded(path, "header row", header)
-            yield _make_chunk(path, [], header, 1)  # so that the columns are checked first
+        _check_columns(path, header, required, _separator(path))
+        places = range(len(header)) if chosen is None else [header.index(name) for name in dict.fromkeys(chosen)]
+        names = [header[place] for place in places]
         first = 1
-        for chunk in group_rows(rows):
-            yield _make_chunk(path, chunk, header, first)
+        for chunk in group_rows([row[place] for place in places] for row in rows):
+            yield _make_chunk(path, chunk, names, first)
             first += len(chunk)
 
 
@@ -111,11 +139,11 @@ def _parse_rows(path: Path, unpacked: io.BufferedIOBase, width: int | None) -> I
         raise InputError(f"{path} is not a well-formed table: EOF inside string starting at row {number}")
 
 
-def _make_chunk(path: Path, rows: Sequence[Sequence[str]], header: tuple[str, ...], first: int) -> pd.DataFrame:
+def _make_chunk(path: Path, rows: Sequence[Sequence[str]], names: list[str], first: int) -> pd.DataFrame:
     """Return rows as a table; first: the number of the first one."""
-    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    columns = zip(*rows, strict=True)
     try:
-        return pa.table([pa.array(column, pa.string()) for column in columns], names=header).to_pandas().astype(str)
+        return pa.table([pa.array(column, pa.string()) for column in columns], names=names).to_pandas().astype(str)
     except UnicodeEncodeError:
         for number, row in enumerate(rows, start=first):
             _check_decoded(path, f"row {number}", row)
@@ -129,10 +157,10 @@ def _check_decoded(path: Path, place: str, fields: Sequence[str]) -> None:
         raise InputError(f"{path}, {place}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8")
 
 
-def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
+def _read_parquet(path: Path, required: tuple[str, ...], chosen: tuple[str, ...] | None) -> Iterator[pd.DataFrame]:
     tables: list[pa.Table] = []
     rows, size = 0, 0
-    for table in _read_steps(path):
+    for table in _read_steps(path, required, chosen):
         tables, rows, size = [*tables, table], rows + len(table), size + table.nbytes
         if rows >= CHUNK_ROWS or size >= CHUNK_CHARACTERS:
             yield pa.concat_tables(tables).to_pandas().astype(str)
@@ -141,15 +169,21 @@ def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
         yield pa.concat_tables(tables).to_pandas().astype(str)
 
 
-def _read_steps(path: Path) -> Iterator[pa.Table]:
+def _read_steps(path: Path, required: tuple[str, ...], chosen: tuple[str, ...] | None) -> Iterator[pa.Table]:
     """Yield some rows at a time as text; the longer the rows, the fewer."""
     # With pre-buffering, Arrow would end up holding the whole file.
     with pq.ParquetFile(path, pre_buffer=False) as file:
+        _check_columns(path, file.schema_arrow.names, required)
+        for name in required:
+            type_ = file.schema_arrow.field(name).type
+            if pa.types.is_nested(type_):
+                kind = make_printable(str(type_))[:100]
+                raise InputError(f"{path}: column {name!r} has values of type {kind}: expected texts or numbers")
         limit, size = limit_unpacked(path), 0
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
             rows = max(1, min(STEP_ROWS, CHUNK_CHARACTERS * group.num_rows // max(group.total_byte_size, 1)))
-            for batch in file.iter_batches(rows, row_groups=[number]):
+            for batch in file.iter_batches(rows, row_groups=[number], columns=chosen and list(dict.fromkeys(chosen))):
                 table = pa.table([_write_out(column).fill_null("") for column in batch.columns], batch.schema.names)
                 size += table.nbytes
                 check_unpacked(path, size, limit)
@@ -160,6 +194,8 @@ def _write_out(column: pa.Array) -> pa.Array:
     """Return the column as text; nested values, which Arrow does not turn into text, as Python writes them."""
     if pa.types.is_nested(column.type):
         return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+    if pa.types.is_floating(column.type):  # pandas marks by NaN what is missing
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     column = column.cast(pa.string())
     column.validate(full=True)  # a parquet file may call any bytes text
     return column
