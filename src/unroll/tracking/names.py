@@ -1,6 +1,13 @@
 """The names of the metrics in MLflow: its pages group them by the part before the slash."""
 
+import hashlib
+import re
 from typing import Any
+
+LONGEST = 235  # of a class in MLflow's 250 characters, between "test/" and "/precision"
+# What MLflow does not allow, and an underscore that would look like the beginning of an escape.
+_ESCAPED = re.compile(r"[^\w\-. :/]|_(?=x[0-9a-f])")
+_ESCAPED_OF_NO_PATH = re.compile(r"[^\w\- :]|_(?=x[0-9a-f])")
 
 
 def name_epoch(epoch: dict[str, float]) -> dict[str, float]:
@@ -53,9 +60,16 @@ def name_baseline(scores: dict[str, float], per_class: dict[str, Any]) -> dict[s
 
 
 def _allow(name: str) -> str:
-    """Replace what MLflow does not allow in a metric's name: a user's classes may have any names.
+    """Write a class's name as MLflow allows it, so that distinct names stay distinct: `C++` is `C_x2b__x2b_`.
 
-    To MLflow a name is also a path, and must be in its shortest form.
+    As in Excel's files (ECMA-376), `_x2b_` is the character of that hexadecimal number. To MLflow a name is also a
+    path, and must be in its shortest form; in others, slashes and full stops are written so, too. What is too long
+    ends in a part of the name's SHA-256.
     """
-    parts = "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name).split("/")
-    return "/".join("_" if part in ("", ".", "..") else part for part in parts)
+    is_path = {"", ".", ".."}.isdisjoint(name.split("/"))
+    pattern = _ESCAPED if is_path else _ESCAPED_OF_NO_PATH
+    allowed = pattern.sub(lambda found: f"_x{ord(found[0]):x}_", name) or "_"
+    if len(allowed) <= LONGEST:
+        return allowed
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:16]
+    return f"{allowed[: LONGEST - len(digest) - 1]}_{digest}"
