@@ -4,11 +4,14 @@ import json
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -52,6 +55,36 @@ def serve_ui(workspace: Workspace) -> Iterator[str]:
         ui.send_signal(signal.SIGINT)
         rest, _ = ui.communicate(timeout=60)
     assert (ui.returncode, "Traceback" in rest) == (0, False), rest
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Answers as MLflow does, of another store."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"OK" if self.path == "/health" else b'{"experiment": {"experiment_id": "1", "tags": []}}')
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_program_that_takes_the_port_is_told(reproduced: Workspace, tmp_path: Path) -> None:
+    """While MLflow starts: before that, the port is free, and afterwards MLflow has it."""
+    workspace, port = reproduced.copy_to(tmp_path / "repository"), find_free_port()
+    command = ["unroll", "ui", "--port", str(port)]
+    ui = psutil.Popen(
+        command, cwd=workspace.path, env=make_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not ui.children():
+        assert ui.poll() is None
+    with ThreadingHTTPServer(("127.0.0.1", port), Stranger) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        said, errors = (output.decode() for output in ui.communicate(timeout=120))
+        server.shutdown()
+    assert "MLflow UI" not in said
+    told = f"error: another program answers at http://127.0.0.1:{port}: choose another port with `unroll ui --port` or"
+    assert ui.returncode == 1 and [line for line in errors.splitlines() if line.startswith(told)], errors
 
 
 def list_runs(workspace: Workspace) -> list[Run]:

@@ -20,6 +20,7 @@ from unroll.tracking.store import Store
 
 VIEW = "unroll"
 METRICS = "metrics"
+OTHER_PORT = "choose another port with `unroll ui --port` or `make ui PORT=`"
 COLUMNS = {  # MLflow's name of a column → its width in pixels; in this order
     "attributes.`Run Name`": 170,
     "runDateAndNestInfo": 130,
@@ -37,7 +38,7 @@ def serve_pages(store: Store, artifacts: Path, port: int, announce: Callable[[st
     """Serve MLflow on this machine until Ctrl-C; call `announce` with the address when it answers.
 
     Raises:
-        InputError: the port is in use, or the server stopped on its own.
+        InputError: the port is in use, perhaps only since the server was started, or the server stopped on its own.
     """
     _check_port_is_free(port)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
@@ -50,7 +51,7 @@ def serve_pages(store: Store, artifacts: Path, port: int, announce: Callable[[st
     server = subprocess.Popen(command, env=os.environ | QUIET | stores, stdout=subprocess.DEVNULL, process_group=0)
     try:
         address = f"http://127.0.0.1:{port}"
-        while server.poll() is None and not _answers(address):
+        while server.poll() is None and not _answers(address, store):
             with suppress(subprocess.TimeoutExpired):
                 server.wait(timeout=0.2)
         if server.poll() is None:
@@ -84,16 +85,30 @@ def _check_port_is_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise InputError(
-                f"port {port} is in use: choose another one with `unroll ui --port` or `make ui PORT=`"
-            ) from None
+            raise InputError(f"port {port} is in use: {OTHER_PORT}") from None
 
 
-def _answers(address: str) -> bool:
+def _answers(address: str, store: Store) -> bool:
+    """Whether this store's server answers; InputError if another program does, which has taken the port since."""
+    place = f"{address}/api/2.0/mlflow/experiments/get"
     try:
-        return requests.get(f"{address}/health", timeout=5).ok
+        if not requests.get(f"{address}/health", timeout=5).ok:
+            return False
+        answer = requests.get(place, {"experiment_id": store.experiment_id}, timeout=5)
     except requests.RequestException:
         return False
+    if not _is_of(answer, store):
+        raise InputError(f"another program answers at {address}: {OTHER_PORT}")
+    return True
+
+
+def _is_of(answer: requests.Response, store: Store) -> bool:
+    """Whether a server has the experiment with all its tags; the view that was just saved is one of them."""
+    try:
+        tags = {tag["key"]: tag["value"] for tag in answer.json()["experiment"]["tags"]}
+    except (ValueError, LookupError, TypeError):
+        return False
+    return tags == store.client.get_experiment(store.experiment_id).tags
 
 
 def _save_view(store: Store, metrics: Sequence[str]) -> str:
