@@ -1,5 +1,6 @@
 """What is reported about texts that are cut and tokens that are unknown."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -13,10 +14,22 @@ from hypothesis import strategies as st
 
 from unroll.params.texts import TokenizeParams
 from unroll.stages import tokenize
-from unroll.text.coverage import Coverage, describe_cut, describe_unknown
+from unroll.text.clean import Cleaning, clean_text
+from unroll.text.coverage import Coverage, count_unspaced, describe_cut, describe_unknown, describe_unspaced
 from unroll.text.encode_columns import make_column_tokenizer
-from unroll.text.vocabulary import train_tokenizer
+from unroll.text.tokens import UNKNOWN_ID
+from unroll.text.vocabulary import encode_texts, train_tokenizer
+from workspaces import ROOT
 
+PLAIN = Cleaning(
+    html="decode",
+    lowercase=True,
+    brackets="keep",
+    numbers="keep",
+    punctuation="drop",
+    stop_words=frozenset(),
+    stemming="none",
+)
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 TEXTS = st.lists(st.lists(st.sampled_from(["known", "word", "other", "日本"]), max_size=5).map(" ".join))
 
@@ -91,3 +104,53 @@ def test_texts_without_spaces_are_told_of(
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("max_tokens: 64", "max_tokens: 1"))
     tokenize.main()
     assert "warning: 66.7% of the validation tokens are unknown: try tokenize.level = char" in capsys.readouterr().err
+
+
+def read_sentences(language: str) -> list[str]:
+    with (Path(__file__).parent / "tables" / f"{language}.csv").open(encoding="utf-8", newline="") as file:
+        return [clean_text(row["text"], PLAIN) for row in csv.DictReader(file)]
+
+
+def measure_unknown(level: str, train: list[str], test: list[str]) -> float:
+    params = TokenizeParams(level=level, vocabulary_size=100_000, min_count=1, max_tokens=64)
+    ids = np.concatenate(encode_texts(train_tokenizer([train], params), test))
+    return float(np.mean(ids == UNKNOWN_ID))
+
+
+@pytest.mark.parametrize("language", ["chinese", "japanese", "thai"])
+def test_languages_without_spaces_need_another_level_as_the_docs_say(language: str) -> None:
+    sentences = read_sentences(language)
+    train, test = [text for row, text in enumerate(sentences) if row % 3], sentences[::3]
+    (line,) = describe_unspaced(*count_unspaced(pa.array(train)))
+    assert "of the training text has no spaces between words, so that a clause counts as one: try" in line
+    word, bpe, char = (measure_unknown(level, train, test) for level in ("word", "bpe", "char"))
+    assert word == 1 and bpe < 0.4
+    docs = (ROOT / "docs" / "data.md").read_text()
+    assert f"| {language.capitalize()} | {word:.0%} | {bpe:.0%} | {char:.0%} |".replace("%", " %") in docs
+
+
+def test_text_whose_words_are_separated_is_as_good_as_any() -> None:
+    texts = [
+        "球员 们 下半场 踢得 更好",
+        "バスケットボール チーム が 勝っ た",
+        "shares fall",
+        "ทีม บาสเกตบอล เข้า รอบ",
+        "",
+    ]
+    assert describe_unspaced(*count_unspaced(pa.array(texts))) == []
+    assert describe_unspaced(*count_unspaced(pa.array([], pa.string()))) == []
+    assert describe_unspaced(*count_unspaced(pa.array(["a" * 70 + "球员们下半场踢得更好"]))) == []
+
+
+@pytest.mark.parametrize("level", ["word", "bpe"])
+def test_only_words_need_spaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, level: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(DEFAULTS.read_text().replace("level: word", f"level: {level}"))
+    Path("data/splits").mkdir(parents=True)
+    for split in ("train", "val", "test"):
+        table = {"text": read_sentences("thai"), "context": [""] * 36, "label": ["x", "y"] * 18}
+        pq.write_table(pa.table(table), f"data/splits/{split}.parquet")
+    tokenize.main()
+    assert ("warning: 99.6% of the training text has no spaces" in capsys.readouterr().err) == (level == "word")

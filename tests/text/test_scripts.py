@@ -98,6 +98,7 @@ def test_no_letter_and_no_mark_is_lost_and_no_word_is_cut(
         ("\ufeff\u202bשלום\u202c \u2066abc\u2069", "שלום abc"),
         ("one\u200btwo", "one two"),
         ("الرحيم\u06ddالحمد", "الرحيم الحمد"),
+        ("教练说，球员们．１，０００ 人，3，5 Ａ．Ｂ", "教练说 球员们 1,000 人 3,5 a b"),
         ("don\u00b4t ¨ \u0301 a", "don t a"),
         ("❤\ufe0f 1\ufe0f\u20e3 👩\u200d🚀", "1\ufe0f\u20e3"),
     ],

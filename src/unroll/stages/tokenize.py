@@ -15,7 +15,7 @@ from unroll.base.process import run_stage
 from unroll.data.parquet import read_record_batches, read_split
 from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import read_text_params
-from unroll.text.coverage import Coverage, describe_cut, describe_unknown
+from unroll.text.coverage import Coverage, count_unspaced, describe_cut, describe_unknown, describe_unspaced
 from unroll.text.encode_columns import ColumnTokenizer, make_column_tokenizer
 from unroll.text.ngrams import make_hasher
 from unroll.text.tokens import Tokens, flatten_ngrams, save_tokens
@@ -49,6 +49,9 @@ def main() -> None:
     write_json(Path("metrics/tokens.json"), shares)
     gaps = describe_cut(shares["train"], params.tokenize.max_tokens)
     gaps += describe_unknown(validation=shares["val"], test=shares["test"])
+    if params.tokenize.level == "word":
+        counts = [count_unspaced(batch["text"]) for batch in read_record_batches(train, "text")]
+        gaps += describe_unspaced(*map(sum, zip(*counts, strict=True)))
     for gap in gaps:
         print(f"warning: {gap}", file=sys.stderr)
     print(f"tokenize: {tokenizer.get_vocab_size():,} {params.tokenize.level} tokens in the vocabulary")

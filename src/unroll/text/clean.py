@@ -22,6 +22,8 @@ _WORD_OR_MARK = regex.compile(rf"{_WORD.pattern}|{_MARK}")
 # Characters of no width that part no words: soft hyphens, byte order marks, directions of writing. A zero-width space
 # parts them, and so do the few format characters that can be seen.
 _FORMAT = regex.compile(r"(?![\u200b-\u200d]|\p{Prepended_Concatenation_Mark})\p{Cf}")
+# Of a full width, a comma or full stop ends a clause, even without a space after it; but not in a number.
+_END_OF_CLAUSE = re.compile(r"(?<!\d)[，．﹐﹒]|[，．﹐﹒](?!\d)")
 _NUMBER = re.compile(r"\d")
 _MOST_MARKS = 30  # on one letter, as in Unicode's "stream-safe" texts
 _MARKS_WITHOUT_CLASS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # whose parts are combining marks
@@ -49,7 +51,8 @@ def clean_text(text: str, cleaning: Cleaning) -> str:
     """
     text = remove_markup(text, cleaning.html)
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _limit_marks(_FORMAT.sub("", text)))
+        text = _END_OF_CLAUSE.sub(r"\g<0> ", _FORMAT.sub("", text))
+        text = unicodedata.normalize("NFKC", _limit_marks(text))
     text = text.translate(_QUOTES)
     if cleaning.brackets == "drop":
         text = BRACKETS.sub(" ", text)

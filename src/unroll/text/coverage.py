@@ -1,13 +1,18 @@
-"""How much of the texts the networks read: what is cut off, and which tokens are unknown."""
+"""How much of the texts the networks read: what is cut off, which tokens are unknown, and what is no word."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from unroll.text.tokens import UNKNOWN_ID
 
 MUCH_CUT = 0.05  # of the training texts
 MUCH_UNKNOWN = 0.5  # of validation or test tokens; after training on a thousand headlines a third is unknown
+MUCH_UNSPACED = 0.3  # of the characters of the training texts
+# Longer than most words of these scripts; a text whose words someone has separated has few such runs.
+_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{8,}"
 
 
 @dataclass
@@ -47,3 +52,19 @@ def describe_unknown(**shares: dict[str, float]) -> list[str]:
         return []
     remedy = "a lower tokenize.min_count, a larger tokenize.vocabulary_size or more training texts"
     return [f"{share:.1%} of the {split} tokens are unknown: try tokenize.level = char or bpe, {remedy}"]
+
+
+def count_unspaced(texts: pa.StringArray) -> tuple[int, int]:
+    """Return how many characters stand in long runs of scripts without spaces between words, and how many in all."""
+    rest = pc.replace_substring_regex(texts, _UNSPACED, "")
+    total, other = (pc.sum(pc.utf8_length(part)).as_py() or 0 for part in (texts, rest))
+    return total - other, total
+
+
+def describe_unspaced(unspaced: int, total: int) -> list[str]:
+    """Return a line if much of the training text is without spaces; it is for texts that are split into words."""
+    share = unspaced / max(total, 1)
+    if share <= MUCH_UNSPACED:
+        return []
+    remedy = "try tokenize.level = bpe or char, or a table whose words are separated by spaces"
+    return [f"{share:.1%} of the training text has no spaces between words, so that a clause counts as one: {remedy}"]
