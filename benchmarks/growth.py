@@ -61,7 +61,7 @@ def prepare_pipeline(folder: Path, rows: int) -> None:
         csv.writer(file).writerows(itertools.chain([("title", "label")], make_headlines(rows)))
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"dataset": "csv", "url": str(table), "text_column": "title", "label_column": "label"}
+    params["data"] |= {"dataset": "csv", "file": str(table), "text_column": "title", "label_column": "label"}
     # The text is read once: what grows with the rows is the time of each reading.
     params["pretrain"] |= {"epochs": 1, "least_words": 0}
     yaml.dump(params, folder / "params.yaml")

@@ -94,7 +94,7 @@ def prepare_headlines(folder: Path, file: Path | None, pretrain: str) -> Headlin
     values["pretrain"]["method"] = pretrain
     values["split"]["context_words"] = 0  # the rows that are published, and no more
     if file:
-        values["data"] |= {"dataset": "ag_news", "url": str(file.resolve()), "sha256": None}
+        values["data"] |= {"dataset": "ag_news", "file": str(file.resolve()), "sha256": None}
     yaml.dump(values, folder / "params.yaml")
     run(folder, "dvc", "repro", "tokenize")
     params = read_text_params(folder / "params.yaml")

@@ -99,7 +99,7 @@ def hexadecimal_integer_of_5000_digits(path: Path) -> None:
 
 
 def path_of_5000_letters(path: Path) -> None:
-    path.write_text(path.read_text().replace("  url:", f"  url: file:///{'a' * 5000}.csv", 1))
+    path.write_text(path.read_text().replace("  file: data/sample", f"  file: /{'a' * 5000}.csv", 1))
 
 
 # Gzip.

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from imports import PACKAGE, find_modules
+from workspaces import fill_in_params
 
 ROOT = Path(__file__).parents[1]
 TEXT = ["download", "preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]
@@ -23,7 +23,7 @@ EACH_STAGE = [(folder, stage) for folder, stages in PIPELINES.items() for stage 
 
 
 def read_stages(folder: str) -> dict[str, Any]:
-    return YAML(typ="safe").load(ROOT / folder / "dvc.yaml")["stages"]
+    return fill_in_params(ROOT / folder)["stages"]
 
 
 def find_module(folder: str, stage: str) -> Path:

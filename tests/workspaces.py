@@ -1,6 +1,7 @@
 """Throw-away copies of this repository to run real commands in, and the way to the real rows."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
@@ -93,6 +94,13 @@ def set_params(workspace: Workspace, section: str, **values: object) -> None:
     params = yaml.load(path)
     params[section].update(values)
     yaml.dump(params, path)
+
+
+def fill_in_params(folder: Path) -> dict[str, Any]:
+    """Return what dvc.yaml holds, with the parameters in the place of their names, as DVC reads it."""
+    yaml = YAML(typ="safe")
+    params, text = yaml.load(folder / "params.yaml"), (folder / "dvc.yaml").read_text()
+    return yaml.load(re.sub(r"\$\{(\w+)\.(\w+)}", lambda name: params[name[1]][name[2]], text))
 
 
 def make_environment() -> dict[str, str]:

@@ -19,7 +19,7 @@ from unroll.data import tables as table_files
 from unroll.data.datasets import Layout, choose_layout, list_sources, read_rows
 from unroll.data.tables import find_suffix, read_table
 from unroll.data.unpack import group_rows
-from unroll.params.texts import DataParams
+from unroll.params.texts import SAMPLE, DataParams
 
 many = settings(deadline=None)
 CELLS = st.text(st.characters(codec="utf-8"), max_size=5) | st.sampled_from(['"', '""', ",", "\t", "\n", "\r", 'end"'])
@@ -29,6 +29,7 @@ AG_NEWS = Layout(("class", "title", "description"), ("title", "description"), ()
 
 def make_params(**changes: object) -> DataParams:
     empty = dict.fromkeys(("url", "sha256", "test_url", "test_sha256", "context_column"))
+    empty |= {"file": SAMPLE, "test_file": SAMPLE}
     return DataParams(
         **({"dataset": "sample", "text": "title", "text_column": "text", "label_column": "label"} | empty | changes)
     )
@@ -77,7 +78,7 @@ def test_what_is_not_the_text_is_its_context(tmp_path: Path) -> None:
         "title+description": [("Title Description", ""), ("Second ", "")],
     }.items():
         assert read(path, choose_layout(make_params(dataset="ag_news", text=text)), "text", "context") == rows
-    own = make_params(dataset="csv", url="a.csv", text_column="title", context_column="lead")
+    own = make_params(dataset="csv", file="a.csv", text_column="title", context_column="lead")
     path = write(tmp_path / "b.csv", "title,label,lead\nA,x,More\nB,y,\n")
     assert read(path, choose_layout(own), "text", "context") == [("A", "More"), ("B", "")]
     with pytest.raises(InputError, match="has no column 'lead': its columns are title, label"):
@@ -248,39 +249,40 @@ def test_the_sample_is_the_one_table_in_its_folder(tmp_path: Path, monkeypatch: 
     folder = tmp_path / "data" / "sample"
     folder.mkdir(parents=True)
     with pytest.raises(InputError, match=r"data/sample/\*\.csv: found none: expected one file"):
-        list_sources(make_params(), Path("/repository"))
+        list_sources(make_params())
     write(folder / "texts.csv", "label,text\nWorld,A text\n")
-    (sample,) = list_sources(make_params(), Path("/repository"))
+    (sample,) = list_sources(make_params())
     assert (sample.part, sample.location, sample.file_name) == ("all", "data/sample/texts.csv", "all.csv")
     assert read(Path(sample.location), choose_layout(make_params())) == [("A text", "World", 1)]
     write(folder / "more.csv", "")
     with pytest.raises(InputError, match=r"found more\.csv, texts\.csv: expected one file"):
-        list_sources(make_params(), Path("/repository"))
+        list_sources(make_params())
 
 
 def test_sources() -> None:
-    root = Path("/repository")
-    train, test = list_sources(make_params(dataset="ag_news"), root)
+    train, test = list_sources(make_params(dataset="ag_news"))
     assert (train.part, test.part) == ("train", "test")
     assert train.checksum and test.checksum and train.location.startswith("https://")
-    (own,) = list_sources(make_params(dataset="csv", url="in/a.tsv.gz"), root)
-    assert (own.part, own.location, own.file_name) == ("all", "/repository/in/a.tsv.gz", "all.tsv.gz")
-    (absolute,) = list_sources(make_params(dataset="ag_news", url="/else/train.csv"), root)
-    assert absolute.location == "/else/train.csv"
-    parts = list_sources(make_params(dataset="csv", url="a.csv", test_url="http://host/b.parquet"), root)
+    (own,) = list_sources(make_params(dataset="csv", file="in/a.tsv.gz"))
+    assert (own.part, own.location, own.file_name) == ("all", "in/a.tsv.gz", "all.tsv.gz")
+    (absolute,) = list_sources(make_params(dataset="ag_news", file="/else/train.csv"))
+    assert (absolute.location, absolute.parameter) == ("/else/train.csv", "data.file")
+    parts = list_sources(make_params(dataset="csv", file="a.csv", test_url="http://host/b.parquet"))
     assert [source.file_name for source in parts] == ["train.csv", "test.parquet"]
+    assert [source.parameter for source in parts] == ["data.file", "data.test_url"]
+    parts = list_sources(make_params(dataset="csv", url="https://host/a.csv", test_file="b.csv"))
+    assert [source.parameter for source in parts] == ["data.url", "data.test_file"]
 
 
 def test_sources_of_the_reviews() -> None:
-    (official,) = list_sources(make_params(dataset="imdb"), Path("/repository"))
+    (official,) = list_sources(make_params(dataset="imdb"))
     assert official.location.startswith("https://") and official.file_name == "all.tar.gz"
     assert official.checksum == "md5:7c2ac02c03563afcf9b574c7e56c153a"
-    own = {"url": "in/a.tar.gz", "sha256": "0" * 64}
-    (source,) = list_sources(make_params(dataset="imdb", **own), Path("/repository"))
-    assert (source.location, source.checksum) == ("/repository/in/a.tar.gz", "0" * 64)
-    for dataset, url, expected in (("csv", "a.tar.gz", r"\.csv, "), ("imdb", "a.csv.gz", r"\.tar\.gz$")):
-        (source,) = list_sources(make_params(dataset=dataset, url=url), Path("/repository"))
-        with pytest.raises(InputError, match=f"{url}: the name's ending tells no known format: expected {expected}"):
+    (source,) = list_sources(make_params(dataset="imdb", file="in/a.tar.gz", sha256="0" * 64))
+    assert (source.location, source.checksum) == ("in/a.tar.gz", "0" * 64)
+    for dataset, file, expected in (("csv", "a.tar.gz", r"\.csv, "), ("imdb", "a.csv.gz", r"\.tar\.gz$")):
+        (source,) = list_sources(make_params(dataset=dataset, file=file))
+        with pytest.raises(InputError, match=f"{file}: the name's ending tells no known format: expected {expected}"):
             _ = source.file_name
 
 

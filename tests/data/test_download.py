@@ -117,7 +117,7 @@ def test_gives_up_with_the_reason_and_ways_out(
     with pytest.raises(InputError) as caught:
         fetch(server.url + path, tmp_path / "a.csv")
     assert reason in str(caught.value)
-    assert "set data.url to another address or to a local file" in str(caught.value)
+    assert "set data.url to another address, or use a local file" in str(caught.value)
     assert len(server.requests) == requests
 
 

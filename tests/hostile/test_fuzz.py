@@ -26,7 +26,7 @@ from unroll.text.markup import decode_entities, decode_loosely
 
 many = settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")))
 DEFAULTS: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
-OWN = DataParams(**DEFAULTS["data"] | {"dataset": "csv", "url": "a.csv"})
+OWN = DataParams(**DEFAULTS["data"] | {"dataset": "csv", "file": "a.csv"})
 AG_NEWS = DataParams(**DEFAULTS["data"] | {"dataset": "ag_news", "text": "title+description"})
 CLEANINGS = st.builds(
     Cleaning,

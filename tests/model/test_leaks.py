@@ -22,6 +22,7 @@ DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 CHANGES = {
     "data": {"dataset": "csv", "url": "train.csv", "context_column": "lead"},
     "split": {"context_words": 2},
+    "data": {"dataset": "csv", "file": "train.csv", "context_column": "lead"},
     "pretrain": {"epochs": 1, "least_words": 0},
     "model": {"embedding_size": 8, "hidden_size": 8},
     "train": {"class_weights": True, "portable": False},  # this process has imported NumPy

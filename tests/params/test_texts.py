@@ -67,10 +67,14 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path, value: str) -> None:
         (
             "dataset: sample",
             "dataset: csv",
-            "data.url = '': data.dataset = 'csv' expects the path or address of your file",
+            "data.dataset = 'csv' while data.file = 'data/sample' and data.url = '': expected the path or the address",
         ),
         ("  sha256:", "  sha256: abc", "data.sha256 = 'abc': expected 64 hexadecimal digits"),
-        ("  sha256:", f"  sha256: {'a' * 64}", "data.sha256 is set while data.url is empty: expected both or neither"),
+        (
+            "  sha256:",
+            f"  sha256: {'a' * 64}",
+            "data.sha256 is set while data.file and data.url are not: expected one of them",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -131,12 +135,16 @@ def test_no_whole_address(tmp_path: Path, address: str) -> None:
 
 
 def test_the_archive_of_reviews_has_its_own_test_rows(tmp_path: Path) -> None:
-    text = DEFAULTS.read_text().replace("dataset: sample", "dataset: imdb").replace("  url:", "  url: a.tar.gz", 1)
+    text = (
+        DEFAULTS.read_text()
+        .replace("dataset: sample", "dataset: imdb")
+        .replace("  file: data/sample", "  file: a.tar.gz", 1)
+    )
     path = tmp_path / "params.yaml"
     path.write_text(text)
     assert read_text_params(path).data.dataset == "imdb"
-    path.write_text(text.replace("  test_url:", "  test_url: b.tar.gz", 1))
-    with pytest.raises(InputError, match=r"data\.test_url = 'b\.tar\.gz': expected none, as imdb's archive has"):
+    path.write_text(text.replace("  test_file: data/sample", "  test_file: b.tar.gz", 1))
+    with pytest.raises(InputError, match=r"data\.test_file = 'b\.tar\.gz': expected none, as imdb's archive has"):
         read_text_params(path)
 
 

@@ -41,12 +41,13 @@ def test_an_experiment_in_a_fresh_clone_is_a_run(pristine: Workspace, tmp_path: 
 
 
 def test_an_experiment_in_a_temporary_directory_leaves_its_run_in_the_repository(workspace: Workspace) -> None:
-    """It also finds a user's own file by its relative path, which starts at the repository's root."""
+    """It also finds a user's own table by its relative path, as Git knows it."""
     workspace.forget_runs()
     rows = [f"good thing number {n},pos\nbad thing number {n},neg\n" for n in range(20)]
-    table = workspace.path / "mine.csv"  # unknown to Git, so not copied along
+    table = workspace.path / "mine.csv"
     table.write_text("headline,topic\n" + "".join(rows) + "good thing number 1,pos\n")
-    data = ("dataset=csv", "url=mine.csv", "text_column=headline", "label_column=topic")
+    workspace.run("git", "add", "mine.csv")  # otherwise DVC does not copy it along
+    data = ("dataset=csv", "file=mine.csv", "text_column=headline", "label_column=topic")
     changes = [part for value in data for part in ("-S", f"data.{value}")] + ["-S", "model.pooling=mean"]
     command = ("dvc", "exp", "run", "--temp", "--name", "aside", *changes, *ONE_EPOCH)
     assert workspace.stages_run(*command) == STAGES  # other rows concern every one

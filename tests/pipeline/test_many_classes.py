@@ -47,7 +47,7 @@ def run_stage(workspace: Workspace, stage: str) -> tuple[int, float, int]:
 def test_many_classes_pass_every_stage_in_bounded_memory_and_time(pristine: Workspace, tmp_path: Path) -> None:
     workspace = pristine.copy_to(tmp_path / "repository")
     write_rows(workspace.path / "rows.csv")
-    set_params(workspace, "data", dataset="csv", url="rows.csv")
+    set_params(workspace, "data", dataset="csv", file="rows.csv")
     for stage in STAGES:
         code, seconds, size = run_stage(workspace, stage)
         print(f"{stage}: {seconds:.0f} s of the processor, {size / 1e9:.2f} GB")

@@ -163,7 +163,7 @@ def test_a_changed_file_of_mnist_is_refused(pristine: Workspace, tmp_path: Path,
 
 def test_texts_in_both_halves_of_the_reviews_stay_in_test(pristine: Workspace, tmp_path: Path, imdb: Path) -> None:
     workspace = enter(pristine.copy_to(tmp_path / "repository"), "imdb")
-    set_params(workspace, "data", dataset="imdb", url=str(imdb))
+    set_params(workspace, "data", dataset="imdb", file=str(imdb))
     workspace.run("dvc", "repro", "split")
     account = read_metrics(workspace, "data")
     assert account["rows_in"] == 37_500

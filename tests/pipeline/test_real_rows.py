@@ -22,7 +22,7 @@ def real(ag_news: Path, quick: Workspace, tmp_path_factory: pytest.TempPathFacto
     """A repository whose splits and tokens are made from the real titles."""
     workspace = quick.copy_to(tmp_path_factory.mktemp("real") / "repository")
     digest = hashlib.sha256(ag_news.read_bytes()).hexdigest()
-    set_params(workspace, "data", dataset="ag_news", url=str(ag_news), sha256=digest)
+    set_params(workspace, "data", dataset="ag_news", file=str(ag_news), sha256=digest)
     workspace.run("dvc", "repro", "tokenize")
     return workspace
 

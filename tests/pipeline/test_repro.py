@@ -211,7 +211,7 @@ def test_bad_input_stops_with_one_line_and_leaves_nothing_behind(
 ) -> None:
     if content is not None:
         (quick_workspace.path / "mine.csv").write_text(content)
-    set_params(quick_workspace, "data", url="mine.csv", **CSV_PARAMS, **values)
+    set_params(quick_workspace, "data", file="mine.csv", **CSV_PARAMS, **values)
     result = quick_workspace.run("dvc", "repro", check=False)
     assert result.returncode != 0
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
@@ -220,6 +220,27 @@ def test_bad_input_stops_with_one_line_and_leaves_nothing_behind(
     assert f"failed to reproduce '{stage}'" in result.stdout
     folder = quick_workspace.path / "data" / {"download": "raw", "preprocess": "clean"}[stage]
     assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_a_changed_table_is_noticed(quick_workspace: Workspace) -> None:
+    """Each of a user's two tables, and by DVC itself."""
+    files = {}
+    for name, count in (("mine", 30), ("more", 12)):
+        rows = [f"good thing {name} {n},pos\nbad thing {name} {n},neg\n" for n in range(count)]
+        files[name] = quick_workspace.path / f"{name}.csv"
+        files[name].write_text("headline,topic\n" + "".join(rows))
+    set_params(quick_workspace, "data", file="mine.csv", test_file=str(files["more"]), **CSV_PARAMS)
+    quick_workspace.run("dvc", "repro", "preprocess")
+    assert quick_workspace.stages_run("dvc", "repro", "preprocess") == []
+    for name, file in files.items():
+        with file.open("a") as table:
+            table.write(f"another good thing {name},pos\n")
+        status = json.loads(quick_workspace.run("dvc", "status", "--json", "download").stdout)
+        path = "mine.csv" if name == "mine" else str(file)
+        assert {"changed deps": {path: "modified"}} in status["download"]
+        assert quick_workspace.stages_run("dvc", "repro", "preprocess") == ["download", "preprocess"]
+    data = json.loads((quick_workspace.path / "metrics" / "data.json").read_text())
+    assert data["classes"] == {"neg": 42, "pos": 44}
 
 
 def test_a_password_in_an_address_gets_into_no_file(quick_workspace: Workspace) -> None:

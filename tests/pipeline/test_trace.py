@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from imports import PACKAGE, find_modules
 from tracing import Run, run_stage
-from workspaces import ROOT, Workspace, set_params
+from workspaces import ROOT, Workspace, fill_in_params, set_params
 
 pytestmark = pytest.mark.slow
 TEXTS = {"pretrain": {"epochs": 1, "least_words": 0}, "train": {"epochs": 1}}
@@ -36,7 +36,7 @@ CASES = {
     "a table": (
         ".",
         {
-            "data": {"dataset": "csv", "url": "{files}/train.csv", "test_url": "{files}/test.csv"},
+            "data": {"dataset": "csv", "file": "{files}/train.csv", "test_file": "{files}/test.csv"},
             "preprocess": {"brackets": "drop", "numbers": "mask", "punctuation": "keep", "stop_words": "drop"}
             | {"stemming": "porter"},
             "split": {"method": "hash"},
@@ -48,8 +48,8 @@ CASES = {
         },
         "evaluate",
     ),
-    "AG News": (".", {"data": {"dataset": "ag_news", "url": "{files}/ag_news.csv"}}, "preprocess"),
-    "reviews": ("pipelines/imdb", {"data": {"dataset": "imdb", "url": "{files}/aclImdb_v1.tar.gz"}}, "preprocess"),
+    "AG News": (".", {"data": {"dataset": "ag_news", "file": "{files}/ag_news.csv"}}, "preprocess"),
+    "reviews": ("pipelines/imdb", {"data": {"dataset": "imdb", "file": "{files}/aclImdb_v1.tar.gz"}}, "preprocess"),
     "stateless": (
         "pipelines/sin2cos",
         {"model": {"unrolled": True, "cell": "lstm"}, "train": {"epochs": 1, "carry_state": False}},
@@ -106,7 +106,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def read_stages(workspace: Workspace, folder: str) -> dict[str, Any]:
-    return YAML(typ="safe").load(workspace.path / folder / "dvc.yaml")["stages"]
+    return fill_in_params(workspace.path / folder)["stages"]
 
 
 def list_paths(stage: dict[str, Any], folder: str, *kinds: str) -> list[str]:

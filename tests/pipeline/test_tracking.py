@@ -434,7 +434,7 @@ def test_a_version_is_all_of_models_and_the_validation_rows(
     set_params(workspace, "split", val=0.15, test=0.15)
     table = (workspace.path / "data/sample/headlines.csv").read_text().replace(",Sci/Tech", ",Science")
     (workspace.path / "mine.csv").write_text(table)
-    set_params(workspace, "data", dataset="csv", url="mine.csv")
+    set_params(workspace, "data", dataset="csv", file="mine.csv")
     renamed = run_experiment("renamed", *STAGES)
     assert len({version.tags["model_md5"] for version in (first, other_rows, renamed)}) == 1
     assert len({version.tags["val_rows"] for version in (first, other_rows, renamed)}) == 3

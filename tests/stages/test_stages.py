@@ -27,7 +27,7 @@ from workspaces import list_networks
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CHANGES = {
-    "data": {"dataset": "csv", "url": "rows.csv"},
+    "data": {"dataset": "csv", "file": "rows.csv"},
     "pretrain": {"epochs": 1, "least_words": 0},
     "model": {"embedding_size": 8, "hidden_size": 8},
     "train": {"epochs": 3, "log_gradients": True, "portable": False},  # this process has imported NumPy

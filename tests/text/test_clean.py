@@ -119,8 +119,10 @@ def test_broken_markup_does_no_harm(text: str) -> None:
 
 
 def test_debris_is_not_among_the_frequent_words_of_real_rows(ag_news: Path) -> None:
-    data = {"dataset": "ag_news", "text": "title+description", "url": str(ag_news), "sha256": None}
+    data = {"dataset": "ag_news", "text": "title+description", "file": str(ag_news), "sha256": None}
     rest = {
+        "url": None,
+        "test_file": "data/sample",
         "test_url": None,
         "test_sha256": None,
         "text_column": "text",

@@ -7,10 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from unroll.base.errors import InputError
-from unroll.base.files import resolve_location
 from unroll.data.imdb import read_reviews
 from unroll.data.tables import SUFFIXES, find_suffix, read_table
-from unroll.params.texts import DataParams
+from unroll.params.texts import SAMPLE, DataParams
 
 AG_NEWS = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/555590db4219b1243abb1918effd6a7425a2d75f/data/ag_news_csv"
 IMDB = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
@@ -31,6 +30,11 @@ class Source:
         """Name under data/raw/, such as `train.csv.gz`."""
         return self.part + find_suffix(self.location, self.suffixes)
 
+    @property
+    def parameter(self) -> str:
+        """The parameter that sets the location."""
+        return f"data.{'test_' * (self.part == 'test')}{'url' if '://' in self.location else 'file'}"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -44,13 +48,12 @@ class Layout:
     is_archive: bool = False  # an archive of reviews, which names each row's part; all others are tables
 
 
-def list_sources(data: DataParams, root: Path) -> list[Source]:
-    """Return the files of the chosen data set; the user's relative paths start at `root`."""
-    if data.url:
+def list_sources(data: DataParams) -> list[Source]:
+    """Return the files of the chosen data set; paths start at the pipeline's folder."""
+    if data.location:
         suffixes = IMDB_SUFFIXES if data.dataset == "imdb" else SUFFIXES
-        first = Source("train" if data.test_url else "all", resolve_location(data.url, root), data.sha256, suffixes)
-        rest = [Source("test", resolve_location(data.test_url, root), data.test_sha256)] if data.test_url else []
-        return [first, *rest]
+        first = Source("train" if data.test_location else "all", data.location, data.sha256, suffixes)
+        return [first, Source("test", data.test_location, data.test_sha256)] if data.test_location else [first]
     if data.dataset == "ag_news":
         return [
             Source("train", f"{AG_NEWS}/train.csv", "76a0a2d2f92b286371fe4d4044640910a04a803fdd2538e0f3f29a5c6f6b672e"),
@@ -61,7 +64,7 @@ def list_sources(data: DataParams, root: Path) -> list[Source]:
     return [Source("all", str(find_sample()), None)]
 
 
-def find_sample(folder: Path = Path("data/sample")) -> Path:
+def find_sample(folder: Path = Path(SAMPLE)) -> Path:
     """Return the one table in the sample's folder. Git tracks it, so the working directory's copy is read.
 
     Raises:

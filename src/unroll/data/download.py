@@ -108,7 +108,7 @@ def _download(url: str, target: Path, parameter: str) -> None:
             status = error.response.status_code if error.response is not None else None
             if attempt == ATTEMPTS or (status is not None and status < 500) or _is_hopeless(error):
                 raise InputError(
-                    f"{url} could not be downloaded ({_describe(error)}): set {parameter} to another address or to a "
+                    f"{url} could not be downloaded ({_describe(error)}): set {parameter} to another address, or use a "
                     "local file"
                 ) from None
             print(f"download: attempt {attempt} of {ATTEMPTS} failed ({_describe(error)})", file=sys.stderr)

@@ -3,7 +3,7 @@
 from typing import Annotated
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 # Names in an address's query whose values are secret; "sig" is Azure's.
@@ -35,5 +35,21 @@ def _holds_credentials(url: SplitResult) -> bool:
     return "@" in url.netloc or any(secret)
 
 
+def refuse_path(address: str | None) -> str | None:
+    """Return an address; raise PydanticCustomError for a file of this machine, whose changes DVC could not notice."""
+    if address and ("://" not in address or address.startswith("file://")):
+        raise PydanticCustomError("path", "is a path")
+    return address
+
+
+def refuse_address(path: str) -> str:
+    """Return a path; raise PydanticCustomError for an address, which DVC would fetch in its own way."""
+    if "://" in path:
+        raise PydanticCustomError("no_path", "is an address")
+    return path
+
+
 # An empty text in YAML means the same as null: not set.
 Address = Annotated[str | None, AfterValidator(lambda value: value or None), AfterValidator(refuse_credentials)]
+WebAddress = Annotated[Address, AfterValidator(refuse_path)]
+LocalPath = Annotated[str, Field(min_length=1), AfterValidator(refuse_credentials), AfterValidator(refuse_address)]

@@ -61,6 +61,10 @@ def _explain(error: ErrorDetails, name: str, schema: type[BaseModel]) -> str:
         return f"{name} = {value} holds a user, a password or a key: expected an address without ({where})"
     if error["type"] == "address":
         return f"{name} = {value}: expected a path, or an address such as https://host/file.csv"
+    if error["type"] == "path":
+        return f"{name} = {value} is a path: {name.replace('url', 'file')} is for it, so that DVC notices its changes"
+    if error["type"] == "no_path":
+        return f"{name} = {value} is an address: {name.replace('file', 'url')} is for it"
     if error["type"] in ("model_type", "model_attributes_type"):
         return f"{name or 'the file'} = {value}: expected parameters in the form 'name: value'"
     if error["type"] == "string_pattern_mismatch":

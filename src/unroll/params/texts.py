@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unroll.params.addresses import Address
+from unroll.params.addresses import Address, LocalPath, WebAddress
 from unroll.params.common import (
     Count,
     Dropout,
@@ -24,29 +24,51 @@ from unroll.params.common import (
     read_yaml,
 )
 
+SAMPLE = "data/sample"  # data.file, if there is none: DVC needs a dependency that is there
+
 
 class DataParams(SourceParams):
     dataset: Literal["sample", "ag_news", "imdb", "csv"]
     text: Literal["title", "description", "title+description"]
-    url: Address
+    file: LocalPath
+    url: WebAddress
     sha256: Sha256
-    test_url: Address
+    test_file: LocalPath
+    test_url: WebAddress
     test_sha256: Sha256
     text_column: Annotated[str, Field(min_length=1)]
     label_column: Annotated[str, Field(min_length=1)]
     context_column: OptionalText
 
+    @property
+    def location(self) -> str | None:
+        """Where the data are, if not where the data set has them: an address, or a path from the pipeline's folder."""
+        return self.url or (self.file if self.file != SAMPLE else None)
+
+    @property
+    def test_location(self) -> str | None:
+        return self.test_url or (self.test_file if self.test_file != SAMPLE else None)
+
     @model_validator(mode="after")
     def _check_sources(self) -> "DataParams":
-        if self.dataset == "csv" and not self.url:
-            raise ValueError("data.url = '': data.dataset = 'csv' expects the path or address of your file there")
-        for name, url, sha256 in (("", self.url, self.sha256), ("test_", self.test_url, self.test_sha256)):
-            if sha256 and not url:
-                raise ValueError(f"data.{name}sha256 is set while data.{name}url is empty: expected both or neither")
-        if self.test_url and not self.url:
-            raise ValueError("data.test_url is set while data.url is empty: expected both or neither")
-        if self.test_url and self.dataset == "imdb":
-            raise ValueError(f"data.test_url = {self.test_url!r}: expected none, as imdb's archive has the test rows")
+        if self.dataset == "csv" and not self.location:
+            raise ValueError(
+                f"data.dataset = 'csv' while data.file = {SAMPLE!r} and data.url = '': expected the path or the "
+                "address of your file there"
+            )
+        sources = (("", self.file, self.url, self.sha256), ("test_", self.test_file, self.test_url, self.test_sha256))
+        for name, file, url, sha256 in sources:
+            if url and file != SAMPLE:
+                raise ValueError(f"data.{name}file and data.{name}url are both set: expected one of them")
+            if sha256 and not url and file == SAMPLE:
+                raise ValueError(
+                    f"data.{name}sha256 is set while data.{name}file and data.{name}url are not: expected one of them"
+                )
+        test = "data.test_url" if self.test_url else "data.test_file"
+        if self.test_location and not self.location:
+            raise ValueError(f"{test} is set while data.file and data.url are not: expected one of them")
+        if self.test_location and self.dataset == "imdb":
+            raise ValueError(f"{test} = {self.test_location!r}: expected none, as imdb's archive has the test rows")
         return self
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unroll.base.files import find_root, replace_when_done, write_json
+from unroll.base.files import replace_when_done, write_json
 from unroll.base.process import run_stage
 from unroll.data.datasets import list_sources
 from unroll.data.download import check_content, fetch, refuse_html
@@ -14,9 +14,9 @@ RAW = Path("data/raw")
 def main() -> None:
     data = read_text_params().data
     files = []
-    for source in list_sources(data, find_root()):
+    for source in list_sources(data):
         with replace_when_done(RAW / source.file_name) as temporary:
-            fetch(source.location, temporary)
+            fetch(source.location, temporary, source.parameter)
             refuse_html(temporary, source.location)
             sha256 = check_content(temporary, source.checksum, source.location)
         size = (RAW / source.file_name).stat().st_size
