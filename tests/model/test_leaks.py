@@ -20,7 +20,6 @@ from unroll.text.vocabulary import list_tokens, load_tokenizer
 
 DEFAULTS = Path(__file__).parents[2] / "params.yaml"
 CHANGES = {
-    "data": {"dataset": "csv", "url": "train.csv", "context_column": "lead"},
     "split": {"context_words": 2},
     "data": {"dataset": "csv", "file": "train.csv", "context_column": "lead"},
     "pretrain": {"epochs": 1, "least_words": 0},

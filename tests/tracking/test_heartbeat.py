@@ -79,6 +79,7 @@ def test_another_process_with_the_same_id_is_not_taken_for_it() -> None:
         (f"{socket.gethostname()} 99999999 0", 0, True),
         ("", None, False),  # not one of ours
     ],
+    ids=["silent", "lively", "ahead", "old", "here", "gone", "foreign"],  # none that differs from process to process
 )
 def test_a_process_elsewhere_is_dead_when_it_has_been_silent_for_long(
     process: str, silence: float | None, dead: bool

@@ -50,7 +50,7 @@ def main() -> None:
     gaps = describe_cut(shares["train"], params.tokenize.max_tokens)
     gaps += describe_unknown(validation=shares["val"], test=shares["test"])
     if params.tokenize.level == "word":
-        counts = [count_unspaced(batch["text"]) for batch in read_record_batches(train, "text")]
+        counts = [count_unspaced(batch["text"]) for batch in read_record_batches(SPLITS / "train.parquet", "text")]
         gaps += describe_unspaced(*map(sum, zip(*counts, strict=True)))
     for gap in gaps:
         print(f"warning: {gap}", file=sys.stderr)

@@ -34,6 +34,7 @@ INFERENCE_PACKAGES = (
     "numpy",
     "pandas",
     "pydantic",
+    "regex",
     "ruamel.yaml",
     "safetensors",
     "threadpoolctl",
