@@ -191,7 +191,6 @@ CSV_PARAMS = {"dataset": "csv", "text_column": "headline", "label_column": "topi
 @pytest.mark.parametrize(
     ("content", "values", "stage", "message"),
     [
-        (None, {}, "download", "mine.csv does not exist"),
         ("<!doctype html><p>Sign in", {}, "download", "mine.csv is an HTML page, not a data set"),
         ("a,b\n", {"sha256": "0" * 64}, "download", f"expected {'0' * 64}: not the file that was meant"),
         ("", {}, "preprocess", "data/raw/all.csv is empty"),
@@ -207,10 +206,9 @@ CSV_PARAMS = {"dataset": "csv", "text_column": "headline", "label_column": "topi
     ],
 )
 def test_bad_input_stops_with_one_line_and_leaves_nothing_behind(
-    quick_workspace: Workspace, content: str | None, values: dict[str, str], stage: str, message: str
+    quick_workspace: Workspace, content: str, values: dict[str, str], stage: str, message: str
 ) -> None:
-    if content is not None:
-        (quick_workspace.path / "mine.csv").write_text(content)
+    (quick_workspace.path / "mine.csv").write_text(content)
     set_params(quick_workspace, "data", file="mine.csv", **CSV_PARAMS, **values)
     result = quick_workspace.run("dvc", "repro", check=False)
     assert result.returncode != 0
@@ -220,6 +218,14 @@ def test_bad_input_stops_with_one_line_and_leaves_nothing_behind(
     assert f"failed to reproduce '{stage}'" in result.stdout
     folder = quick_workspace.path / "data" / {"download": "raw", "preprocess": "clean"}[stage]
     assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_a_table_that_is_not_there_is_told_in_dvcs_words(quick_workspace: Workspace) -> None:
+    set_params(quick_workspace, "data", file="mine.csv", **CSV_PARAMS)
+    result = quick_workspace.run("dvc", "repro", check=False)
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("ERROR: ")]
+    file = quick_workspace.path / "mine.csv"
+    assert result.returncode and line.endswith(f"'download': [Errno 2] No such file or directory: '{file}'")
 
 
 def test_a_changed_table_is_noticed(quick_workspace: Workspace) -> None:
@@ -236,8 +242,7 @@ def test_a_changed_table_is_noticed(quick_workspace: Workspace) -> None:
         with file.open("a") as table:
             table.write(f"another good thing {name},pos\n")
         status = json.loads(quick_workspace.run("dvc", "status", "--json", "download").stdout)
-        path = "mine.csv" if name == "mine" else str(file)
-        assert {"changed deps": {path: "modified"}} in status["download"]
+        assert {"changed deps": {f"{name}.csv": "modified"}} in status["download"]
         assert quick_workspace.stages_run("dvc", "repro", "preprocess") == ["download", "preprocess"]
     data = json.loads((quick_workspace.path / "metrics" / "data.json").read_text())
     assert data["classes"] == {"neg": 42, "pos": 44}
