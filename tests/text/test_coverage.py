@@ -86,6 +86,10 @@ def test_many_unknown_tokens_are_told_with_a_remedy(val: float, test: float, abo
     )
 
 
+def write_no_excerpts() -> None:
+    pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": []}), "data/splits/excerpts.parquet")
+
+
 def test_texts_without_spaces_are_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -95,7 +99,7 @@ def test_texts_without_spaces_are_told_of(
     for split, first in (("train", "股市下跌"), ("val", "球队获胜"), ("test", "新手机上市")):
         table = {"text": [first, first + "了", "a " * 65], "context": [""] * 3, "label": ["x", "y", "y"]}
         pq.write_table(pa.table(table), f"data/splits/{split}.parquet")
-    pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": []}), "data/splits/excerpts.parquet")
+    write_no_excerpts()
     tokenize.main()
     shares = json.loads(Path("metrics/tokens.json").read_text())
     assert shares["train"] == {"cut": 0.333333, "unknown": 0.0}
@@ -152,5 +156,6 @@ def test_only_words_need_spaces(
     for split in ("train", "val", "test"):
         table = {"text": read_sentences("thai"), "context": [""] * 36, "label": ["x", "y"] * 18}
         pq.write_table(pa.table(table), f"data/splits/{split}.parquet")
+    write_no_excerpts()
     tokenize.main()
     assert ("warning: 99.6% of the training text has no spaces" in capsys.readouterr().err) == (level == "word")
