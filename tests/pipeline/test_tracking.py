@@ -250,8 +250,8 @@ def test_a_database_elsewhere(workspace: Workspace, tmp_path: Path) -> None:
 def test_a_training_that_does_not_end_well_is_marked(quick_workspace: Workspace, error: str, status: str) -> None:
     quick_workspace.change("enabled: false", "enabled: true")
     quick_workspace.change(
-        "        training = train_model(",
-        f"        raise {error}('no room')\n        training = train_model(",
+        "        training = train(",
+        f"        raise {error}('no room')\n        training = train(",
         file="src/unroll/stages/recipe.py",
     )
     result = quick_workspace.run("dvc", "repro", check=False)
