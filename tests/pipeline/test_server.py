@@ -113,7 +113,7 @@ def test_a_server_lost_in_training_costs_nothing(quick_workspace: Workspace, tmp
     secret = f"http://reader:{password}@127.0.0.1:{port}"
     workspace.change("enabled: false", "enabled: true")
     expected = (workspace.path / "dvc.lock").read_bytes()
-    train, line = "src/unroll/stages/recipe.py", "        training = train_model("
+    train, line = "src/unroll/stages/recipe.py", "        training = train("
     with serve(tmp_path, port) as group:
         workspace.change(line, f"        import os; os.killpg({group}, 9)\n" + line, file=train)
         result = workspace.run("python", "-m", "unroll.stages.train", MLFLOW_TRACKING_URI=secret, PYTHONPATH="src")
