@@ -43,7 +43,14 @@ def log_well(reproduced: Workspace, folder: Path, uri: str, models: Sequence[int
     assert ends == [(0, "")] * len(models), "\n".join(output for _, output in ends)
 
 
-@pytest.mark.parametrize("kind", ["database", "sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("database", marks=pytest.mark.exhaustive),
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_what_clones_log_at_once_is_there_once(kind: str, reproduced: Workspace, tmp_path: Path) -> None:
     with open_store(kind, tmp_path) as uri:
         log_well(reproduced, tmp_path / "several", uri, SEVERAL)
@@ -70,6 +77,7 @@ def test_what_clones_log_at_once_is_there_once(kind: str, reproduced: Workspace,
         assert client.get_model_version_by_alias("headlines", "champion").version == best.version
 
 
+@pytest.mark.exhaustive
 def test_what_a_killed_clone_leaves_is_never_taken_for_a_result(reproduced: Workspace, tmp_path: Path) -> None:
     """Each clone is killed a little later, in the baseline's run or the network's; the last one is not."""
     calls = [2, 5, 8, 12, 16, 24, 40, 0]  # of MLflow's client

@@ -69,6 +69,7 @@ def count_runs(workspace: Workspace) -> int:
     return len(client.search_runs([client.get_experiment_by_name("headlines").experiment_id]))
 
 
+@pytest.mark.exhaustive
 def test_two_processes_come_to_what_one_comes_to(workspace: Workspace) -> None:
     """With the default parameters, dropout and all."""
     alone = pd.read_csv(workspace.path / "metrics" / "plots" / "history.csv")
@@ -86,6 +87,7 @@ def test_two_processes_come_to_what_one_comes_to(workspace: Workspace) -> None:
     )
 
 
+@pytest.mark.exhaustive
 def test_if_a_process_is_killed_all_end_and_the_next_try_comes_to_the_same_bytes(
     quick: Workspace, tmp_path: Path
 ) -> None:
@@ -114,7 +116,14 @@ def test_a_process_that_is_killed_while_it_starts_ends_the_stage(quick_workspace
     assert output.splitlines()[1:] == ["error: train.processes: the process of rank 1 was killed by SIGKILL"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.exhaustive),
+        signal.SIGKILL,
+    ],
+)
 def test_if_the_stage_ends_so_do_the_others(number: signal.Signals, quick_workspace: Workspace) -> None:
     set_params(quick_workspace, "train", processes=2, epochs=30)
     process, other = start_and_wait(quick_workspace)
@@ -137,6 +146,7 @@ def test_an_error_of_all_processes_is_told_once(quick_workspace: Workspace) -> N
     assert line.startswith("error: the loss became nan in epoch 1, step 1")
 
 
+@pytest.mark.exhaustive
 def test_torchrun_starts_a_process_on_each_machine(quick: Workspace, tmp_path: Path) -> None:
     """Two copies stand for two machines."""
     machines = [quick.copy_to(tmp_path / name) for name in ("first", "second", "alone")]
