@@ -67,7 +67,7 @@ CHANGES = {  # of a parameter → the stages that depend on it, besides evaluate
     # The sample has columns of its own, so this one changes nothing that is read.
     ("text_column: text", "text_column: headline"): (["preprocess"], ["preprocess", "evaluate"]),
     ("numbers: keep", "numbers: mask"): (["preprocess"], STAGES[1:]),
-    ("seed: 1\n\ntokenize", "seed: 2\n\ntokenize"): (["split"], STAGES[2:]),
+    ("seed: 1\n  context_words", "seed: 2\n  context_words"): (["split"], STAGES[2:]),
     ("max_tokens: 64", "max_tokens: 6"): (
         ["tokenize", "baseline"],
         ["tokenize", "pretrain", "baseline", "train", "evaluate"],

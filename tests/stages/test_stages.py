@@ -168,7 +168,8 @@ def test_the_run_of_a_training(folder: Path) -> None:
     score = f"{read_json('metrics/test.json')['macro_f1']:.4f}"
     assert tags["mlflow.note.content"].startswith(f"gru on csv: macro-F1 **{score}** on the test split, ")
     assert f"{summary['val_macro_f1']:.4f} on the validation split" in tags["mlflow.note.content"]
-    assert run.data.params == {name: str(value) for name, value in flatten_params(read_text_params()).items()}
+    params = {name: str(value) for name, value in flatten_params(read_text_params()).items()}
+    assert run.data.params == params | {"tracking.test_md5": tags["test_md5"]}
     for name in ("val_loss", "val_macro_f1"):
         assert metrics[f"best/{name}"] == summary[name]
     for name in ("batch_size", "epochs", "parameters", "vector_coverage"):
@@ -260,7 +261,8 @@ def test_evaluated_again_the_same_run_has_it_and_elsewhere_one_is_restored(
     evaluate.main()
     (run,) = find_runs(make_client())
     assert run.info.run_id == before.info.run_id and run.data.metrics == before.data.metrics
-    assert run.data.tags.items() - before.data.tags.items() == {("dvc.experiments", "again")}
+    own = f"dvc.experiments.{md5(b'again').hexdigest()[:8]}"
+    assert run.data.tags.items() - before.data.tags.items() == {("dvc.experiments", "again"), (own, "again")}
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'other.db'}")
     evaluate.main()
     (restored,) = find_runs(make_client("other.db"))
