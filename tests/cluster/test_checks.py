@@ -8,13 +8,13 @@ import pytest
 from unroll.base.errors import InputError
 from unroll.cluster.checks import (
     asks_for_portable,
-    check_overrides,
     check_workers,
     choose_tracking,
     find_source,
     list_packages,
+    read_experiments,
 )
-from unroll.cluster.grid import plan_experiments
+from unroll.cluster.grid import Experiment, plan_experiments
 from unroll.params.texts import read_text_params
 from workspaces import ROOT
 
@@ -77,13 +77,13 @@ def test_without_a_remote_of_dvc_there_is_no_data(clone: Path) -> None:
 
 def test_other_machines_need_a_server_of_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert choose_tracking(PARAMS, Path("/r"), is_here=True) == {"MLFLOW_TRACKING_URI": "sqlite:////r/mlflow.db"}
+    assert choose_tracking([PARAMS], Path("/r"), is_here=True) == {"MLFLOW_TRACKING_URI": "sqlite:////r/mlflow.db"}
     with pytest.raises(InputError, match="is a file of this machine: expected MLFLOW_TRACKING_URI=http"):
-        choose_tracking(PARAMS, Path("/r"), is_here=False)
+        choose_tracking([PARAMS], Path("/r"), is_here=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
-    assert choose_tracking(PARAMS, Path("/r"), is_here=False) == {"MLFLOW_TRACKING_URI": "http://server:5000"}
-    silent = PARAMS.model_copy(update={"tracking": PARAMS.tracking.model_copy(update={"enabled": False})})
-    assert choose_tracking(silent, Path("/r"), is_here=False) == {}
+    assert choose_tracking([PARAMS], Path("/r"), is_here=False) == {"MLFLOW_TRACKING_URI": "http://server:5000"}
+    off = read_experiments([Experiment("", ("tracking.enabled=false",))], ROOT / "params.yaml")
+    assert choose_tracking(off, Path("/r"), is_here=False) == {}  # as the message advises
 
 
 def describe(**changes: object) -> dict[str, object]:
@@ -120,12 +120,14 @@ def test_workers_that_would_compute_something_else_are_refused(
         (("train.portable=false",), False),
         (("train.portable=True", "train.threads=1"), True),
         (("train.threads=2",), False),
+        (("train.processes=2",), False),
     ],
 )
 def test_portable_bytes_are_those_of_one_thread_that_asks_for_them(
     overrides: tuple[str, ...], is_portable: bool
 ) -> None:
-    assert asks_for_portable(PARAMS, overrides) == is_portable
+    (params,) = read_experiments([Experiment("", overrides)], ROOT / "params.yaml")
+    assert asks_for_portable(params.train) == is_portable
 
 
 @pytest.mark.parametrize(
@@ -140,6 +142,6 @@ def test_a_wrong_parameter_of_any_experiment_is_told_before_all(
     override: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    check_overrides(plan_experiments([["model.cell=rnn,lstm", "train.seed=3"]], "c0ffee", ""))
+    read_experiments(plan_experiments([["model.cell=rnn,lstm", "train.seed=3"]], "c0ffee", ""))
     with pytest.raises(InputError, match=message):
-        check_overrides(plan_experiments([["model.cell=rnn,lstm"], [override]], "c0ffee", ""))
+        read_experiments(plan_experiments([["model.cell=rnn,lstm"], [override]], "c0ffee", ""))

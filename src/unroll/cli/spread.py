@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,29 +46,28 @@ def spread(
     Each runs in a clone of its own, and comes back as a DVC experiment, with its MLflow run. A failing experiment
     keeps no other from ending; what a dying worker did is done again elsewhere.
     """
-    from unroll.cluster.checks import check_overrides, choose_tracking, find_source
+    from unroll.cluster.checks import asks_for_portable, choose_tracking, find_source, read_experiments
     from unroll.cluster.grid import plan_experiments, read_grids
     from unroll.cluster.spread import fetch_experiments, list_finished, run_all
-    from unroll.results.pipelines import read_pipeline_params
     from unroll.tracking.store import connect
 
-    params = read_pipeline_params()
     grids = [*([set_param] if set_param else []), *(read_grids(file) if file else [])]
     source = find_source(remote)
     experiments = plan_experiments(grids, source.commit, source.folder)
     if not experiments:
         raise InputError("no experiment: expected -S model.cell=rnn,gru,lstm, or --file with one on each line")
-    check_overrides(experiments)
+    params = read_experiments(experiments)
     environment = choose_tracking(params, source.root, is_here=on is None)
     finished = list_finished(remote)
     missing = [one for one in experiments if one.name not in finished]
     print(f"{len(experiments)} experiments, {len(experiments) - len(missing)} of them on {remote} already", flush=True)
     failed: dict[str, str] = {}
     if missing:
-        if params.tracking.enabled:
-            connect(params.tracking.experiment)  # so that workers find the experiment, and its folder of artifacts
+        for name in sorted({one.tracking.experiment for one in params if one.tracking.enabled}):
+            connect(name)  # so that workers find the experiment, and its folder of artifacts
         with show_states([one.name for one in missing]) as show:
-            outcomes = run_all(missing, source, params, environment, on, workers, needs or [], show)
+            need_portable = all(asks_for_portable(one.train) for one in params)
+            outcomes = run_all(missing, source, need_portable, environment, on, workers, needs or [], show)
         failed = {name: reason for name, reason in outcomes.items() if reason}
     fetch_experiments(remote, [one.name for one in experiments if one.name not in failed])
     if failed:
@@ -94,7 +93,7 @@ def show_states(names: list[str]) -> "Iterator[Show]":
         return table
 
     console = Console(markup=False)
-    with Live(get_renderable=draw, console=console, refresh_per_second=2) if console.is_terminal else _nothing():
+    with Live(get_renderable=draw, console=console, refresh_per_second=2) if console.is_terminal else nullcontext():
 
         def show(name: str, state: str) -> None:
             states[name], since[name] = state, time.monotonic()
@@ -106,8 +105,3 @@ def show_states(names: list[str]) -> "Iterator[Show]":
 
 def is_over(state: str) -> bool:
     return state == "done" or state.startswith("failed")
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

@@ -19,7 +19,7 @@ from unroll.base.portable import find_obstacle
 from unroll.base.versions import read_pins
 from unroll.cluster.experiment import DVC, Failure, Job, fetch_data, make_environment, open_clone
 from unroll.cluster.grid import Experiment
-from unroll.params.common import PipelineParams, check_params, flatten_params, read_yaml
+from unroll.params.common import PipelineParams, TrainParams, check_params, read_yaml
 from unroll.results.pipelines import choose_schema
 from unroll.tracking.git import ask_git
 from unroll.tracking.sharing import is_server, read_clock
@@ -86,13 +86,13 @@ def _find_storage() -> tuple[str, str]:
     raise InputError("DVC has no default remote: workers get data from there; `dvc remote add --default NAME URL`")
 
 
-def choose_tracking(params: PipelineParams, root: Path, is_here: bool) -> dict[str, str]:
-    """Return the environment variables that let experiments log to the store of this repository.
+def choose_tracking(experiments: Iterable[PipelineParams], root: Path, is_here: bool) -> dict[str, str]:
+    """Return the environment variables that let experiments log to the store of this repository, if any does.
 
     Raises:
         InputError: the store is a file of this machine, and the workers are on others.
     """
-    if not params.tracking.enabled:
+    if not any(params.tracking.enabled for params in experiments):
         return {}
     uri = find_tracking_uri(root)
     if not is_here and not is_server(uri):
@@ -169,12 +169,13 @@ def read_pinned_names(root: Path) -> list[str]:
     return [name for file in PINS for name in read_pins(root / file)]
 
 
-def check_overrides(experiments: Iterable[Experiment], path: Path = Path("params.yaml")) -> None:
-    """Check the parameters of every experiment, as its first stage would.
+def read_experiments(experiments: Iterable[Experiment], path: Path = Path("params.yaml")) -> list[PipelineParams]:
+    """Return the parameters of each experiment, checked as its first stage would.
 
     Raises:
         InputError: a parameter is wrong or unknown.
     """
+    found = []
     for one in experiments:
         values = read_yaml(path)
         for override in one.overrides:
@@ -183,14 +184,13 @@ def check_overrides(experiments: Iterable[Experiment], path: Path = Path("params
                 *sections, key = name.split(".")
                 section = reduce(lambda found, part: found.setdefault(part, {}), sections, values)
                 section[key] = YAML(typ="safe", pure=True).load(value)
-        check_params(values, choose_schema(values), path)
+        found.append(check_params(values, choose_schema(values), path))
+    return found
 
 
-def asks_for_portable(params: PipelineParams, overrides: Iterable[str]) -> bool:
-    """Whether an experiment computes portable bytes where the processor can: it asks for them, and one thread does."""
-    values = {name: str(value).lower() for name, value in flatten_params(params).items()}
-    values |= {name: value.lower() for name, _, value in (one.partition("=") for one in overrides)}
-    return values["train.portable"] in ("true", "auto") and values["train.threads"] == "1"
+def asks_for_portable(train: TrainParams) -> bool:
+    """Whether a training computes portable bytes where the processor can: it asks for them, and one thread does."""
+    return train.portable is not False and train.threads == 1 and train.processes == 1
 
 
 def _name_processor() -> str:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unroll.base.errors import InputError
-from unroll.cluster.checks import Source, asks_for_portable, check_workers, inspect_worker, read_pinned_names
+from unroll.cluster.checks import Source, check_workers, inspect_worker, read_pinned_names
 from unroll.cluster.experiment import DVC, Job, make_environment
 from unroll.cluster.grid import Experiment, plan_preparations, split_stages
-from unroll.params.common import PipelineParams
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -65,7 +64,7 @@ def open_client(address: str | None, workers: int | None) -> "Iterator[Client]":
 def run_all(
     experiments: list[Experiment],
     source: Source,
-    params: PipelineParams,
+    need_portable: bool,
     environment: dict[str, str],
     address: str | None,
     workers: int | None,
@@ -73,6 +72,8 @@ def run_all(
     show: Show,
 ) -> dict[str, str]:
     """Look at the workers, then run experiments on them; return why each failed, or an empty text, by name.
+
+    need_portable: whether all of them compute portable bytes where the processor can.
 
     Raises:
         InputError: the workers are not fit for them.
@@ -82,7 +83,6 @@ def run_all(
     template = Job(
         "", (), (), source.commit, source.folder, source.git_url, source.storage, source.storage_url, environment
     )
-    need_portable = all(asks_for_portable(params, one.overrides) for one in experiments)
     send_data()
     with open_client(address, workers) as client:
         check_workers(inspect_workers(client, template, needs), read_pinned_names(source.root), need_portable)
