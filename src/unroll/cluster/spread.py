@@ -83,8 +83,8 @@ def run_all(
     template = Job(
         "", (), (), source.commit, source.folder, source.git_url, source.storage, source.storage_url, environment
     )
-    send_data()
     with open_client(address, workers) as client:
+        send_data()
         check_workers(inspect_workers(client, template, needs), read_pinned_names(source.root), need_portable)
         return run_experiments(client, experiments, preparations, template, stages, dict.fromkeys(needs, 1), show)
 
