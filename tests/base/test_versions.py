@@ -14,9 +14,10 @@ from unroll.base.versions import COMPUTE, check_versions, read_pins
 from unroll.tools.lock import REQUIREMENTS, find_versions
 from workspaces import ROOT, Workspace
 
-# What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks or shows progress.
+# What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks, shows progress or decides
+# where something is computed.
 TELLS = {"filelock", "mlflow", "more_itertools", "psutil", "pydantic", "pydantic_core", "requests", "ruamel"}
-TELLS |= {"sqlalchemy", "tqdm"}
+TELLS |= {"distributed", "sqlalchemy", "tqdm"}
 WRITES_PICTURES = {"pillow"}  # for matplotlib
 
 

@@ -4,11 +4,13 @@ import weakref
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
 from unroll.linear import fit as module
-from unroll.linear.fit import CANDIDATES, fit_linear, learn_vocabulary
+from unroll.linear.fit import CANDIDATES, choose_rows, fit_linear, learn_vocabulary
 from unroll.text.ngrams import CHARACTERS, make_hashers
 
 TEXTS = ["shares fall", "profit falls", "bank profit", "cup final", "the cup match", "match final"]
@@ -98,3 +100,20 @@ def test_fitted_classifiers_but_the_best_are_forgotten(monkeypatch: pytest.Monke
     fit_linear(TEXTS, LABELS, TEXTS, LABELS, 64)
     assert len(kept) == len(CANDIDATES)
     assert max(kept) <= 2  # the best so far, and the last
+
+
+@given(st.lists(st.integers(0, 4), min_size=1), st.integers(1, 9))
+def test_a_choice_of_rows_has_every_class(labels: list[int], every: int) -> None:
+    chosen = choose_rows(np.array(labels), every)
+    assert set(np.array(labels)[chosen]) == set(labels)
+    assert set(range(0, len(labels), every)) <= set(chosen) and len(set(chosen)) == len(chosen)
+    assert len(chosen) <= -(-len(labels) // every) + len(set(labels))
+
+
+def test_two_classes_of_which_one_is_rare_are_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows that choose C must not all be of one class."""
+    monkeypatch.setattr(module, "ROWS", 10)
+    texts = [f"rain {number}" for number in range(39)] + ["sun"]
+    labels = np.array([0] * 39 + [1])
+    model = fit_linear(texts, labels, ["rain", "sun"], np.array([0, 1]), 9).model
+    assert model.predict(["rain 3", "sun"]).argmax(axis=1).tolist() == [0, 1]

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,13 @@ from unroll.data.datasets import Layout, read_rows
 from unroll.params.texts import read_text_params
 from unroll.stages.preprocess import (
     DROP_REASONS,
+    FATES,
+    KEEP,
     check_summary,
     choose_cleaning,
     clean_rows,
     decide_fates,
+    find_percentiles,
     index_rows,
     summarize,
 )
@@ -43,7 +47,16 @@ def judge(rows: list[tuple[str, str, str]], classes: dict[str, str] | None = Non
     raw["row"] = range(1, len(raw) + 1)
     raw["context"] = "More of it."
     cleaned, fates = clean_rows(raw, classes, PLAIN)
-    return cleaned, decide_fates(index_rows(cleaned, fates).to_pandas())
+    return cleaned, name_fates(decide_fates(index_rows(cleaned, fates)))
+
+
+def name_fates(fates: np.ndarray) -> pd.Series:
+    return pd.Series(FATES.categories[fates])
+
+
+def sum_up(cleaned: pd.DataFrame, fates: pd.Series) -> dict[str, Any]:
+    table = pa.Table.from_pandas(cleaned[["text", "label"]], preserve_index=False)
+    return summarize(table.to_batches(), fates.astype(FATES).cat.codes.to_numpy(), SOURCES)
 
 
 def test_each_reason() -> None:
@@ -99,9 +112,9 @@ def test_an_official_test_row_goes_before_its_training_copy() -> None:
 
 def test_hashes_that_differ_in_the_last_bit_are_of_different_texts() -> None:
     cleaned, fates = judge([("one", "a", "all"), ("two", "b", "all"), ("three", "a", "all")])
-    index = index_rows(cleaned, fates).to_pandas()
-    index["key"] = np.array([2**63, 2**63 + 1, 0], dtype=np.uint64)
-    assert decide_fates(index).tolist() == ["keep"] * 3
+    index = index_rows(cleaned, fates.astype(FATES))
+    index["key"] = [2**63, 2**63 + 1, 0]
+    assert decide_fates(index).tolist() == [KEEP] * 3
 
 
 TEXTS = st.sampled_from(["", "!", "one", "One", "two", "TWO!", "three four", "three, four", "five"])
@@ -123,7 +136,7 @@ def test_whatever_the_table_every_text_is_kept_at_most_once_and_every_row_is_acc
     raw = pd.Series([text for text, _, _ in table])
     fates_of_missing = fates[(raw == "") | (cleaned["label"] == "")]
     assert set(fates_of_missing) <= {"missing"}
-    summary = summarize(index_rows(cleaned, fates).to_pandas(), fates, SOURCES)
+    summary = sum_up(cleaned, fates)
     assert summary["rows_in"] == len(table) == summary["rows_out"] + sum(summary["dropped"].values())
     assert sum(summary["classes"].values()) == summary["rows_out"]
     assert all(summary["classes"].values())
@@ -148,8 +161,15 @@ def test_of_equal_texts_the_first_one_is_kept_of_the_test_split_where_it_stands_
 
 def test_length_percentiles_count_words() -> None:
     cleaned, fates = judge([("one", "a", "all"), ("one two three", "b", "all")])
-    lengths = summarize(index_rows(cleaned, fates).to_pandas(), fates, SOURCES)["words_per_text"]
+    lengths = sum_up(cleaned, fates)["words_per_text"]
     assert (lengths["p50"], lengths["max"]) == (2.0, 3)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1))
+def test_percentiles_are_those_of_the_list_of_all_lengths(lengths: list[int]) -> None:
+    found = find_percentiles(np.bincount(lengths))
+    expected = {f"p{percent:02d}": np.percentile(lengths, percent) for percent in (5, 25, 50, 75, 95, 99)}
+    assert found == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +190,7 @@ def test_length_percentiles_count_words() -> None:
 def test_data_that_cannot_be_learned_from(rows: list[tuple[str, str, str]], message: str) -> None:
     cleaned, fates = judge(rows)
     with pytest.raises(InputError, match=message):
-        check_summary(summarize(index_rows(cleaned, fates).to_pandas(), fates, SOURCES))
+        check_summary(sum_up(cleaned, fates))
 
 
 def test_real_reviews(imdb: Path) -> None:
@@ -187,11 +207,10 @@ def test_real_reviews(imdb: Path) -> None:
     rows = pd.concat(tables, ignore_index=True)
     assert rows.groupby(["part", "label"]).size().tolist() == [6_308, 6_192, 12_500, 12_500]
     assert rows["row"].tolist() == list(range(1, 37_501))
-    index = pa.concat_tables(indexes).unify_dictionaries().to_pandas()
-    fates = decide_fates(index)
+    fates = name_fates(decide_fates(np.concatenate(indexes)))
     assert rows["text"][fates == "keep"].is_unique
     assert set(rows["text"][fates == "in_test"]) <= set(rows["text"][(fates == "keep") & (rows["part"] == "test")])
-    assert summarize(index, fates, SOURCES)["dropped"] == dict.fromkeys(DROP_REASONS, 0) | {
+    assert sum_up(rows, fates)["dropped"] == dict.fromkeys(DROP_REASONS, 0) | {
         "in_test": 60,
         "duplicate": 156,
     }

@@ -1,6 +1,7 @@
 """Splits: stratified, seeded, and complete."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -10,12 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unroll.base.errors import InputError
+from unroll.base.parts import Workers
 from unroll.params.common import SPLIT_NAMES
 from unroll.params.texts import SplitParams
 from unroll.stages.split import (
-    assign_by_text,
+    HELD_OUT,
     assign_splits,
-    hash_texts,
+    check_classes,
+    choose_shares,
+    find_seen,
+    place_part,
     place_texts,
     withhold_contexts,
     write_excerpts,
@@ -31,7 +36,10 @@ LABELS = st.lists(st.integers(3, 60), min_size=1, max_size=6).flatmap(
 def assign(labels: list, is_test: list[bool] | None = None, **changes: object) -> np.ndarray:
     is_test = [False] * len(labels) if is_test is None else is_test
     class_names, numbers = np.unique(labels, return_inverse=True)
-    return assign_splits(numbers, class_names.tolist(), np.array(is_test), SHARES.model_copy(update=changes))
+    params = SHARES.model_copy(update=changes)
+    return assign_splits(
+        numbers, class_names.tolist(), np.array(is_test), choose_shares(any(is_test), params), params.seed
+    )
 
 
 @given(LABELS, st.integers(0, 9))
@@ -79,8 +87,12 @@ def test_classes_that_are_too_small(labels: list[str], is_test: list[bool] | Non
 
 def assign_hashed(texts: list[str], labels: list[str], is_test: list[bool] | None = None, seed: int = 1) -> np.ndarray:
     is_test = [False] * len(labels) if is_test is None else is_test
-    class_names, numbers = np.unique(labels, return_inverse=True)
-    return assign_by_text(place_texts(texts, seed), numbers, class_names.tolist(), np.array(is_test), SHARES)
+    parts = ["test" if chosen else "train" for chosen in is_test]
+    batch = pa.RecordBatch.from_pydict({"text": texts, "label": labels, "part": parts})
+    shares = choose_shares(any(is_test), SHARES)
+    splits, counts = place_part(batch, shares, seed)
+    check_classes(counts, len(shares))
+    return splits
 
 
 def test_the_place_of_a_text_is_the_same_for_ever() -> None:
@@ -117,13 +129,39 @@ def test_a_class_that_hashing_leaves_without_a_row(is_test: list[bool] | None, f
         assign_hashed(texts, labels, is_test)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2)), min_size=1))
-def test_contexts_that_validation_or_test_hold_are_withheld_from_training(rows: list[tuple[int, int, int]]) -> None:
-    contexts, texts, splits = np.array(rows, dtype=np.uint64).T
-    withheld = withhold_contexts(contexts, texts, splits)
-    held_out = {number for context, text, split in rows if SPLIT_NAMES[split] != "train" for number in (context, text)}
-    for (context, _, split), is_withheld in zip(rows, withheld, strict=True):
-        assert is_withheld == (SPLIT_NAMES[split] != "train" or context in held_out)
+@given(st.lists(st.tuples(st.integers(0, 200), st.booleans())), st.integers(1, 9))
+def test_texts_that_are_held_out_too_are_found_wherever_they_stand(texts: list[tuple[int, bool]], size: int) -> None:
+    """In whatever batch, and in whatever file of records."""
+    keys = np.array([key for key, _ in texts], dtype=np.uint64)
+    numbers = np.array(
+        [HELD_OUT if is_held_out else number for number, (_, is_held_out) in enumerate(texts)], dtype=int
+    )
+    batches = [(keys[first : first + size], numbers[first : first + size]) for first in range(0, len(texts), size)]
+    with TemporaryDirectory() as name:
+        found = sorted(number for part in find_seen(Path(name, "keys"), batches) for number in part)
+    held_out = {key for key, is_held_out in texts if is_held_out}
+    assert found == [number for number, (key, is_held_out) in enumerate(texts) if not is_held_out and key in held_out]
+
+
+def test_contexts_that_validation_or_test_hold_are_withheld_from_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        ("a", "only here", "train"),
+        ("b", "twice", "train"),
+        ("c", "twice", "val"),
+        ("d", "e", "train"),  # a text of the test split
+        ("e", "its own", "test"),
+        ("f", "", "train"),
+        ("g", "", "test"),
+    ]
+    texts, contexts, names = zip(*rows, strict=True)
+    Path("data/clean").mkdir(parents=True)
+    pq.write_table(pa.table({"text": texts, "context": contexts}), "data/clean/rows.parquet", row_group_size=2)
+    splits = np.array([SPLIT_NAMES.index(name) for name in names], dtype=np.int8)
+    withheld = withhold_contexts(tmp_path, splits, Workers())
+    assert withheld.tolist() == [False, True, True, True, True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +179,8 @@ def test_excerpts_are_the_first_words_of_contexts_and_no_text_of_another_split(
     Path("data/splits").mkdir(parents=True)
     contexts = ["shares fell on Monday", "", "a goal in overtime", "late"]
     pq.write_table(pa.table({"context": contexts, "label": ["a", "a", "b", "b"]}), "data/splits/train.parquet")
-    write_excerpts(words, hash_texts(pa.array(["a goal", "fell on"])))
+    for name, texts in (("val", ["a goal"]), ("test", ["fell on"])):
+        pq.write_table(pa.table({"text": texts}), f"data/splits/{name}.parquet")
+    write_excerpts(words, tmp_path)
     table = pq.read_table("data/splits/excerpts.parquet")
     assert list(zip(*table.to_pydict().values(), strict=True)) == excerpts

@@ -4,13 +4,14 @@ from collections import defaultdict
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from unroll.base.errors import InputError
 from unroll.params.texts import SplitParams
-from unroll.stages.preprocess import clean_rows, decide_fates, index_rows
-from unroll.stages.split import assign_by_text, assign_splits, place_texts
+from unroll.stages.preprocess import KEEP, clean_rows, decide_fates, index_rows
+from unroll.stages.split import assign_splits, check_classes, choose_shares, place_part, place_texts
 from unroll.text.clean import Cleaning
 
 PLAIN = Cleaning(
@@ -42,18 +43,21 @@ def clean(table: list[Row]) -> pd.DataFrame:
     """Return what preprocess keeps of a table."""
     raw = pd.DataFrame(table, columns=["text", "label", "part"], dtype=str)
     cleaned, fates = clean_rows(raw.assign(context="", row=range(1, len(raw) + 1)), None, PLAIN)
-    fates = decide_fates(index_rows(cleaned, fates).to_pandas())
-    return cleaned[fates == "keep"].reset_index(drop=True)
+    fates = decide_fates(index_rows(cleaned, fates))
+    return cleaned[fates == KEEP].reset_index(drop=True)
 
 
 def split(rows: pd.DataFrame, params: SplitParams) -> np.ndarray:
     """Return the number of each row's split, as the stage computes it."""
     class_names, labels = np.unique(rows["label"].to_numpy(dtype=object), return_inverse=True)
     is_test = (rows["part"] == "test").to_numpy()
+    shares = choose_shares(is_test.any(), params)
     if params.method == "hash":
-        places = place_texts(rows["text"], params.seed)
-        return assign_by_text(places, labels, class_names.tolist(), is_test, params)
-    return assign_splits(labels, class_names.tolist(), is_test, params)
+        batch = pa.RecordBatch.from_pandas(rows[["text", "label", "part"]], preserve_index=False)
+        splits, counts = place_part(batch, shares, params.seed)
+        check_classes(counts, len(shares))
+        return splits
+    return assign_splits(labels, class_names.tolist(), is_test, shares, params.seed)
 
 
 def split_texts(table: list[Row], params: SplitParams) -> dict[str, int]:

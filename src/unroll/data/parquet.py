@@ -26,6 +26,10 @@ def read_record_batches(path: Path, *columns: str) -> Iterator[pa.RecordBatch]:
             yield from file.iter_batches(BATCH_ROWS, row_groups=[group], columns=list(columns) or None)
 
 
+def count_rows(path: Path) -> int:
+    return pq.read_metadata(path).num_rows
+
+
 def read_split(folder: Path, split: str, *columns: str) -> Iterator[pa.RecordBatch]:
     """Yield the texts that a split is learned from or tested on; training texts are followed by excerpts of contexts.
 
@@ -36,10 +40,12 @@ def read_split(folder: Path, split: str, *columns: str) -> Iterator[pa.RecordBat
         yield from read_record_batches(folder / EXCERPTS, *columns)
 
 
-def copy_rows(source: Path, target: Path, chosen: np.ndarray, emptied: dict[str, np.ndarray] | None = None) -> None:
-    """Write the rows of `source` where `chosen` ([rows], bool) is true to `target`, in their order.
+def copy_rows(
+    source: Path, target: Path, marks: np.ndarray, mark: int = True, emptied: dict[str, np.ndarray] | None = None
+) -> None:
+    """Write the rows of `source` that have this mark to `target`, in their order.
 
-    Texts of the columns in `emptied` become empty where its [rows] bool are true.
+    marks: [rows], numbers or bool. Texts of the columns in `emptied` become empty where its [rows] bool are true.
     """
     first = 0
     with (
@@ -51,5 +57,5 @@ def copy_rows(source: Path, target: Path, chosen: np.ndarray, emptied: dict[str,
             for column, where in (emptied or {}).items():
                 texts = pc.if_else(pa.array(where[rows]), "", batch[column])
                 batch = batch.set_column(batch.schema.get_field_index(column), column, texts)
-            writer.write_batch(batch.filter(pa.array(chosen[rows])))
+            writer.write_batch(batch.filter(pa.array(marks[rows] == mark)))
             first += len(batch)

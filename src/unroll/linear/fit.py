@@ -47,7 +47,8 @@ def fit_linear(
     rows, val_rows = (make_rows(split, vocabularies, hashers) for split in (texts, val_texts))
 
     def fit(c: float, every: int) -> tuple[float, float, np.ndarray, np.ndarray, np.ndarray]:
-        weight, bias = fit_machines(rows[::every], labels[::every], classes, c)
+        chosen = choose_rows(labels, every)
+        weight, bias = fit_machines(rows[chosen], labels[chosen], classes, c)
         distances = val_rows @ weight + bias
         return compute_macro_f1(val_labels, distances.argmax(axis=1), classes), c, distances, weight, bias
 
@@ -59,6 +60,13 @@ def fit_linear(
         score, c, distances, weight, bias = fit(c, 1)
     config = LinearConfig(max_tokens=max_tokens, temperature=fit_temperature(distances, val_labels))
     return Fit(LinearModel(config, vocabularies, weight, bias), c, score)
+
+
+def choose_rows(labels: np.ndarray, every: int) -> np.ndarray:
+    """Return the numbers of every second row, or every third and so on, and of each class at least the first."""
+    _, first = np.unique(labels, return_index=True)
+    chosen = np.arange(0, len(labels), every)
+    return np.union1d(chosen, first[np.isin(labels[first], labels[chosen], invert=True)])
 
 
 def learn_vocabulary(texts: list[str], hash_text: Hasher, most: int) -> Vocabulary:

@@ -1,14 +1,17 @@
 """models/ and the test split → metrics/test.json, per_class.json, the data of plots, the worst mistakes."""
 
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import torch
 
-from unroll.base.devices import choose_device, make_repeatable
+from unroll.base.devices import Portable, choose_device, make_repeatable
 from unroll.base.errors import InputError
 from unroll.base.files import read_json, write_json, write_table
+from unroll.base.parts import open_workers
 from unroll.base.process import run_stage
 from unroll.evaluation.bootstrap import bootstrap_macro_f1
 from unroll.evaluation.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
@@ -20,12 +23,12 @@ from unroll.evaluation.scores import (
     tabulate_classes,
     tabulate_predictions,
 )
-from unroll.models.classifier import load_model
+from unroll.models.classifier import TextClassifier, load_model
 from unroll.models.files import TEXT_PARTS, check_parts, load_config, load_labels
 from unroll.models.predict import compute_probabilities
-from unroll.params.common import SPLIT_NAMES
+from unroll.params.common import SPLIT_NAMES, TrainParams
 from unroll.params.texts import read_text_params
-from unroll.text.tokens import load_tokens
+from unroll.text.tokens import Tokens, load_tokens
 from unroll.tracking.baseline import log_baseline
 from unroll.tracking.evaluation import Evaluation, log_evaluation
 from unroll.tracking.names import name_scores
@@ -34,6 +37,7 @@ from unroll.tracking.store import connect
 SPLITS, TOKENS, MODELS, METRICS = Path("data/splits"), Path("data/tokens"), Path("models"), Path("metrics")
 PLOTS = METRICS / "plots"
 BATCH_ROWS = 1024
+PART_ROWS = 50_000  # batches are made within a part, so another number may change last digits
 
 
 def main() -> None:
@@ -46,7 +50,7 @@ def main() -> None:
     config = load_config(MODELS / "config.json")
     model = load_model(MODELS / "model.safetensors", config).to(device)
     check_parts(MODELS, TEXT_PARTS)
-    probabilities = compute_probabilities(model, splits["test"], BATCH_ROWS, config.temperature)
+    probabilities = predict_in_parts(model, splits["test"], config.temperature, params.train)
     predicted = probabilities.argmax(axis=1)
 
     over = bootstrap_macro_f1(labels, predicted, read_baseline(names, labels), len(names))
@@ -81,6 +85,32 @@ def main() -> None:
         f"the linear baseline has {scores['macro_f1'] - over.difference:.4f}, difference {over.difference:+.4f} "
         f"[{over.low:+.4f}, {over.high:+.4f}]"
     )
+
+
+def predict_in_parts(model: TextClassifier, tokens: Tokens, temperature: float, params: TrainParams) -> np.ndarray:
+    """Return the classes' probabilities for each text, `[rows, classes]` float64.
+
+    On the CPU, parts of the texts go to the processes that `UNROLL_WORKERS` asks for; not to a cluster, as the bytes
+    depend on how a process was started.
+    """
+    parts = (tokens.cut(first, first + PART_ROWS) for first in range(0, len(tokens), PART_ROWS))
+    with open_workers(local=True) as workers:
+        if workers.executor is None or next(model.parameters()).device.type != "cpu":
+            return np.concatenate([compute_probabilities(model, part, BATCH_ROWS, temperature) for part in parts])
+        return np.concatenate(list(workers.map(partial(predict_part, params.threads, params.portable), parts)))
+
+
+def predict_part(threads: int, portable: Portable, part: Tokens) -> np.ndarray:
+    """Do the same for a part of the texts, in a process of its own."""
+    model, temperature = prepare(threads, portable)
+    return compute_probabilities(model, part, BATCH_ROWS, temperature)
+
+
+@lru_cache(1)
+def prepare(threads: int, portable: Portable) -> tuple[TextClassifier, float]:
+    make_repeatable(threads, torch.device("cpu"), portable)
+    config = load_config(MODELS / "config.json")
+    return load_model(MODELS / "model.safetensors", config), config.temperature
 
 
 def read_baseline(class_names: list[str], labels: np.ndarray) -> np.ndarray:

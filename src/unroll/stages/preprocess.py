@@ -1,20 +1,27 @@
 """data/raw/ → data/clean/: clean, distinct texts with their labels, and counts of the dropped rows."""
 
-from collections.abc import Iterator
+import math
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from unroll.base.errors import InputError, make_printable
 from unroll.base.files import open_scratch, read_json, write_json
+from unroll.base.partitions import Partitions, hash_texts
+from unroll.base.parts import Workers, open_workers
 from unroll.base.process import run_stage
-from unroll.data.datasets import Layout, choose_layout, read_rows
-from unroll.data.parquet import copy_rows
+from unroll.data.datasets import choose_layout, read_rows
+from unroll.data.parquet import copy_rows, read_record_batches
 from unroll.params.texts import PreprocessParams, read_text_params
 from unroll.text.clean import Cleaning
 from unroll.text.clean_columns import clean_texts
@@ -27,6 +34,9 @@ CLEAN = Path("data/clean/rows.parquet")
 SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "context", "label", "part")] + [("row", pa.int64())])
 DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "in_test", "duplicate")
 FATES = pd.CategoricalDtype(("keep", *DROP_REASONS))
+KEEP = 0  # the number of that fate
+# What is remembered of each row: hashes of text and label, its number among all rows, part and fate.
+INDEX = np.dtype([("key", "u8"), ("label", "u8"), ("number", "i8"), ("is_test", "?"), ("fate", "i1")])
 FEWEST_ROWS_OF_A_CLASS = 3  # one for each split
 LONGEST_NAME_OF_A_CLASS = 200
 PERCENTILES = (5, 25, 50, 75, 95, 99)
@@ -34,18 +44,17 @@ PERCENTILES = (5, 25, 50, 75, 95, 99)
 
 def main() -> None:
     params = read_text_params()
-    cleaning = choose_cleaning(params.preprocess, params.data.dataset)
+    cleaning, layout = choose_cleaning(params.preprocess, params.data.dataset), choose_layout(params.data)
     sources = read_json(RAW / "sources.json")
+    raw = chain.from_iterable(read_rows(RAW / source["name"], layout, source["part"]) for source in sources)
     # Two passes, so that the texts are never all in memory. The first cleans, and remembers a few bytes of each row,
     # from which duplicates are found; the second copies the rows that are kept.
-    with open_scratch(CLEAN) as folder:
+    with open_scratch(CLEAN) as folder, open_workers() as workers:
         cleaned = folder / "cleaned.parquet"
-        parts = clean_sources(sources, choose_layout(params.data), cleaning, cleaned)
-        index = pa.concat_tables(parts).unify_dictionaries().to_pandas()
-        fates = decide_fates(index)
-        summary = summarize(index, fates, sources)
+        fates = clean_all(raw, layout.class_names, cleaning, cleaned, workers)
+        summary = summarize(read_record_batches(cleaned, "text", "label"), fates, sources)
         check_summary(summary)
-        copy_rows(cleaned, CLEAN, (fates == "keep").to_numpy())
+        copy_rows(cleaned, CLEAN, fates, KEEP)
     write_json(Path("models/cleaning.json"), {**cleaning.model_dump(), "stop_words": sorted(cleaning.stop_words)})
     write_json(Path("metrics/data.json"), summary)
     print(f"preprocess: {summary['rows_out']:,} of {summary['rows_in']:,} rows kept, {len(summary['classes'])} classes")
@@ -68,17 +77,44 @@ def read_stop_words() -> list[str]:
     return WordListCorpusReader(folder, ["english"]).words()
 
 
-def clean_sources(
-    sources: list[dict[str, Any]], layout: Layout, cleaning: Cleaning, cleaned: Path
-) -> Iterator[pa.Table]:
-    """Write every row, cleaned, to `cleaned`; yield for each chunk the index that `decide_fates` needs."""
-    with pq.ParquetWriter(cleaned, SCHEMA) as writer, tqdm(unit=" rows", desc="preprocess", disable=None) as progress:
-        for source in sources:
-            for raw in read_rows(RAW / source["name"], layout, source["part"]):
-                rows, fates = clean_rows(raw, layout.class_names, cleaning)
-                writer.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False))
-                progress.update(len(rows))
-                yield index_rows(rows, fates)
+def clean_all(
+    raw: Iterable[pd.DataFrame],
+    class_names: dict[str, str] | None,
+    cleaning: Cleaning,
+    cleaned: Path,
+    workers: Workers,
+) -> np.ndarray:
+    """Write every row, cleaned, to `cleaned`; return each row's fate, [rows] int8, mapped from a file.
+
+    Only an index of the rows is looked at as a whole, and of that only those rows at once that may have equal texts.
+    """
+    fates_file = cleaned.with_name("fates")
+    clean = partial(clean_part, class_names=class_names, cleaning=cleaning)
+    with Partitions(cleaned.with_name("index"), INDEX) as partitions:
+        with (
+            pq.ParquetWriter(cleaned, SCHEMA) as writer,
+            fates_file.open("wb") as file,
+            tqdm(unit=" rows", desc="preprocess", disable=None) as progress,
+        ):
+            first = 0
+            for table, index in workers.map(clean, raw):
+                index["number"] = np.arange(first, first := first + len(table))
+                writer.write_table(table)
+                file.write(index["fate"].tobytes())
+                partitions.add(index[index["fate"] == KEEP])
+                progress.update(len(table))
+        fates = np.memmap(fates_file, np.int8)
+        for numbers, decided in workers.map(decide_part, partitions.read()):
+            fates[numbers] = decided
+    return fates
+
+
+def clean_part(
+    raw: pd.DataFrame, class_names: dict[str, str] | None, cleaning: Cleaning
+) -> tuple[pa.Table, np.ndarray]:
+    """Clean a chunk of rows; return them, and what `index_rows` says about them."""
+    rows, fates = clean_rows(raw, class_names, cleaning)
+    return pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), index_rows(rows, fates)
 
 
 def clean_rows(
@@ -96,32 +132,33 @@ def clean_rows(
     return raw.assign(text=texts, context=contexts, label=labels), fates
 
 
-def index_rows(rows: pd.DataFrame, fates: pd.Series) -> pa.Table:
-    """Return what to remember of each row: a 64-bit hash of its text, its label, part, number of words and fate so far.
+def index_rows(rows: pd.DataFrame, fates: pd.Series) -> np.ndarray:
+    """Return what to remember of each row: hashes of its text and label, its part and its fate so far; [rows] `INDEX`.
 
-    Among a million rows, the probability that two different texts share a hash (SipHash) is 3 in 100 million. All that
-    would happen is that one of them is dropped as a duplicate.
+    If two different texts shared a hash, all that would happen is that one of them is dropped as a duplicate.
     """
-    return pa.table(
-        {
-            "key": pd.util.hash_array(rows["text"].to_numpy(dtype=object), categorize=False),
-            "label": pa.array(rows["label"], pa.string()).dictionary_encode(),
-            "is_test": rows["part"] == "test",
-            "words": (rows["text"].str.count(" ") + 1).astype(np.int32),
-            "fate": fates,
-        }
-    )
+    index = np.zeros(len(rows), INDEX)
+    for field, column in (("key", "text"), ("label", "label")):
+        index[field] = hash_texts(pa.array(rows[column], pa.string()))
+    index["is_test"] = rows["part"] == "test"
+    index["fate"] = fates.cat.codes
+    return index
 
 
-def decide_fates(index: pd.DataFrame) -> pd.Series:
-    """Return for each row "keep" or the reason to drop it, so that each text is kept once, with one label.
+def decide_part(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of rows and their fates; index: [rows] `INDEX`, all rows that may have equal texts."""
+    return index["number"], decide_fates(index)
+
+
+def decide_fates(index: np.ndarray) -> np.ndarray:
+    """Return for each row `KEEP` or the reason to drop it, so that each text is kept once, with one label; [rows] int8.
 
     Texts with several labels are dropped altogether. Of equal texts with one label the first is kept, or the one in an
     official test split; then the training rows with that text are dropped as "in_test".
     """
     fates = index["fate"].copy()
-    rows = np.flatnonzero(fates == "keep")
-    key, label, is_test = (column.to_numpy() for column in (index["key"], index["label"].cat.codes, index["is_test"]))
+    rows = np.flatnonzero(fates == KEEP)
+    key, label, is_test = index["key"], index["label"], index["is_test"]
     # Sorting puts equal texts side by side; the first of them is kept.
     rows = rows[np.lexsort((~is_test[rows], key[rows]))]
     first = np.ones(len(rows), dtype=bool)
@@ -129,26 +166,51 @@ def decide_fates(index: pd.DataFrame) -> pd.Series:
     text = np.cumsum(first) - 1
     kept = rows[first][text]  # for each row, the one that is kept of its text
     conflicting = np.isin(text, text[label[rows] != label[kept]])
-    fates.iloc[rows[~first]] = "duplicate"
-    fates.iloc[rows[is_test[kept] & ~is_test[rows]]] = "in_test"
-    fates.iloc[rows[conflicting]] = "conflicting_label"
+    fates[rows[~first]] = FATES.categories.get_loc("duplicate")
+    fates[rows[is_test[kept] & ~is_test[rows]]] = FATES.categories.get_loc("in_test")
+    fates[rows[conflicting]] = FATES.categories.get_loc("conflicting_label")
     return fates
 
 
-def summarize(index: pd.DataFrame, fates: pd.Series, sources: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the content of metrics/data.json."""
-    kept = index[fates == "keep"]
-    words = kept["words"].to_numpy()
-    percentiles = np.percentile(words, PERCENTILES) if len(words) else []
+def summarize(batches: Iterable[pa.RecordBatch], fates: np.ndarray, sources: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the content of metrics/data.json; batches: text and label of all rows; fates: [rows] int8."""
+    counts, first = np.zeros(len(FATES.categories), dtype=np.int64), 0
+    classes: Counter[str] = Counter()
+    lengths = np.zeros(1, dtype=np.int64)  # how many texts have 0, 1, 2, … words
+    for batch in batches:
+        part = np.asarray(fates[first : first + len(batch)])
+        first += len(batch)
+        counts += np.bincount(part, minlength=len(counts))
+        kept = batch.filter(pa.array(part == KEEP))
+        classes.update({row["values"]: row["counts"] for row in kept["label"].value_counts().to_pylist()})
+        words = np.bincount(pc.count_substring(kept["text"], " ").to_numpy() + 1, minlength=len(lengths))
+        words[: len(lengths)] += lengths
+        lengths = words
+    rows_out = int(counts[KEEP])
     return {
-        "rows_in": len(index),
-        "rows_out": len(kept),
-        "dropped": {reason: int((fates == reason).sum()) for reason in DROP_REASONS},
-        "classes": {str(name): int(count) for name, count in kept["label"].value_counts().items() if count},
-        "words_per_text": {f"p{p:02d}": float(value) for p, value in zip(PERCENTILES, percentiles, strict=False)}
-        | {"max": int(words.max(initial=0))},
+        "rows_in": int(counts.sum()),
+        "rows_out": rows_out,
+        "dropped": {reason: int(counts[number]) for number, reason in enumerate(FATES.categories) if number != KEEP},
+        "classes": dict(classes),
+        "words_per_text": find_percentiles(lengths) | {"max": len(lengths) - 1},
         "sources": {source["part"]: {key: source[key] for key in ("bytes", "sha256")} for source in sources},
     }
+
+
+def find_percentiles(counts: np.ndarray) -> dict[str, float]:
+    """Return the percentiles of whole numbers of which `counts` ([greatest + 1] int64) says how often each occurs.
+
+    They are those of `numpy.percentile`, without a list of all numbers.
+    """
+    ends = np.cumsum(counts)
+    if not ends[-1]:
+        return {}
+    percentiles = {}
+    for percent in PERCENTILES:
+        place = percent / 100 * (int(ends[-1]) - 1)
+        low, high = (int(np.searchsorted(ends, rank, side="right")) for rank in (int(place), math.ceil(place)))
+        percentiles[f"p{percent:02d}"] = low + (high - low) * (place - int(place))
+    return percentiles
 
 
 def check_summary(summary: dict[str, Any]) -> None:

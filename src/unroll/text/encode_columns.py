@@ -1,13 +1,16 @@
 """Token ids of whole columns: the results of `encode_texts`, several times as fast if tokens are words."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer, pre_tokenizers
 
-from unroll.text.tokens import UNKNOWN_ID, flatten_ids
+from unroll.text.ngrams import make_hasher
+from unroll.text.tokens import UNKNOWN_ID, Tokens, flatten_ids, flatten_ngrams
 from unroll.text.vocabulary import encode_texts, find_longest, list_tokens, splits_into_words
 
 
@@ -55,3 +58,22 @@ def make_column_tokenizer(tokenizer: Tokenizer) -> ColumnTokenizer:
     longer = Tokenizer.from_str(tokenizer.to_str())
     longer.enable_truncation(longest + 1)
     return ColumnTokenizer(longer, longest, None, by_character)
+
+
+def encode_part(
+    tokenizer: str, max_tokens: int, class_names: list[str], batch: pa.RecordBatch
+) -> tuple[Tokens, np.ndarray]:
+    """Return texts and labels as numbers, and which texts are cut, [texts] bool.
+
+    tokenizer: as JSON, so that other processes can read it; batch: with `text` and `label`.
+    """
+    encoder, hash_text = _prepare(tokenizer, max_tokens)
+    ids, offsets, cut = encoder.encode(batch["text"])
+    labels = pc.index_in(batch["label"], pa.array(class_names)).to_numpy().astype(np.int64)
+    ngrams = flatten_ngrams([hash_text(text) for text in batch["text"].to_pylist()])
+    return Tokens(ids, offsets, labels, *ngrams), cut
+
+
+@lru_cache(1)  # a process gets the same tokenizer with each part
+def _prepare(tokenizer: str, max_tokens: int) -> tuple[ColumnTokenizer, Callable[[str], np.ndarray]]:
+    return make_column_tokenizer(Tokenizer.from_str(tokenizer)), make_hasher(max_tokens)

@@ -52,6 +52,15 @@ class Tokens:
         """The labels, under the name that all kinds of examples share."""
         return self.labels
 
+    def cut(self, first: int, end: int) -> "Tokens":
+        """Return the texts from `first` up to `end`, as a copy."""
+        offsets, ngram_offsets = self.offsets[first : end + 1], self.ngram_offsets[first : end + 1]
+        ids = np.array(self.ids[offsets[0] : offsets[-1]])
+        ngrams = np.array(self.ngrams[ngram_offsets[0] : ngram_offsets[-1]])
+        return Tokens(
+            ids, offsets - offsets[0], np.array(self.labels[first:end]), ngrams, ngram_offsets - ngram_offsets[0]
+        )
+
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Return the texts `rows` ([batch] int64), `[batch, time]` int64, padded with `PADDING_ID` to the longest."""
         starts, lengths = self.offsets[rows], self.lengths[rows]

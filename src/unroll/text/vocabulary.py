@@ -25,18 +25,33 @@ def train_tokenizer(texts: Iterable[list[str]], params: TokenizeParams) -> Token
         "special_tokens": [PADDING, UNKNOWN],
         "show_progress": False,
     }
+    tokenizer = _make_untrained(params)
+    is_bpe = params.level == "bpe"
+    trainer: trainers.Trainer = trainers.BpeTrainer(**options) if is_bpe else trainers.WordLevelTrainer(**options)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.enable_truncation(params.max_tokens)
+    return tokenizer
+
+
+def make_tokenizer(tokens: list[str], params: TokenizeParams) -> Tokenizer:
+    """Return what `train_tokenizer` learns, from the most frequent words or characters, in their order."""
+    ids = {token: number for number, token in enumerate([PADDING, UNKNOWN, *tokens])}
+    tokenizer = _make_untrained(params)
+    tokenizer.model = models.WordLevel(ids, unk_token=UNKNOWN)
+    tokenizer.add_special_tokens([PADDING, UNKNOWN])
+    tokenizer.enable_truncation(params.max_tokens)
+    return tokenizer
+
+
+def _make_untrained(params: TokenizeParams) -> Tokenizer:
     if params.level == "bpe":
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
         # A mark at the start of each word distinguishes "under" in "underdog" from the word "under".
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer: trainers.Trainer = trainers.BpeTrainer(**options)
     else:
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
         by_character = pre_tokenizers.Split(Regex("."), behavior="isolated")
         tokenizer.pre_tokenizer = by_character if params.level == "char" else pre_tokenizers.WhitespaceSplit()
-        trainer = trainers.WordLevelTrainer(**options)
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.enable_truncation(params.max_tokens)
     return tokenizer
 
 
