@@ -39,9 +39,10 @@ ROOMS = {
             "tracking",
         )
     },
+    "look": {"base", "text", "evaluation", "linear"},
     "cli": {
         *("base", "params", "text", "vectors", "models", "training", "sequences", "inference", "tracking", "results"),
-        "cluster",
+        *("cluster", "look"),
     },
     "tools": {"base", "tracking", "cli"},
 }
@@ -64,6 +65,7 @@ CONCERNED = {
     "results/records.py": [],
     "cluster/spread.py": [],
     "stages/split.py": ["split"],
+    "look/labels.py": [],
     "cli/main.py": [],
     "tools/verify.py": [],
 }
@@ -84,6 +86,7 @@ CONCERNED_BELOW = {  # the same in pipelines/sine
     "results/records.py": [],
     "cluster/spread.py": [],
     "stages/split.py": [],
+    "look/labels.py": [],
     "cli/main.py": [],
     "tools/verify.py": [],
 }

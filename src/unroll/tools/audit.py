@@ -19,6 +19,7 @@ STRICT = re.compile(r"(?<!L)GPL|(?<!Lesser )General Public License")
 CHOICE = re.compile(r" OR ", re.IGNORECASE)
 # Packages whose metadata is unclear, with what their licence files say.
 REVIEWED = {
+    "cleanlab": "Apache-2.0",
     "grandalf": "GPL-2.0 or EPL-1.0, as one likes; DVC draws graphs of stages by it",
     "huey": "MIT",
     "pygit2": "GPL-2.0 with an exception for what is linked to it; DVC reads Git by it",
