@@ -39,7 +39,7 @@ ROOMS = {
             "tracking",
         )
     },
-    "look": {"base", "text", "evaluation", "linear"},
+    "look": {"base", "params", "data", "text", "evaluation", "linear", "stages"},
     "cli": {
         *("base", "params", "text", "vectors", "models", "training", "sequences", "inference", "tracking", "results"),
         *("cluster", "look"),
@@ -92,6 +92,7 @@ CONCERNED_BELOW = {  # the same in pipelines/sine
 }
 UNTESTED = {  # by a file of their own: what tests them instead
     "base/devices.py": "tests/base/test_portable.py, tests/training/test_loop.py",
+    "cli/data.py": "tests/look/test_page.py",
     "cli/main.py": "tests/pipeline/test_cli.py",
     "cli/model.py": "tests/pipeline/test_cli.py",
     "cli/results.py": "tests/pipeline/test_grid.py",
@@ -103,6 +104,8 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "inference/network.py": "tests/inference/test_forward.py",
     "inference/packing.py": "tests/inference/test_forward.py",
     "inference/bulk.py": "tests/pipeline/test_cli.py",
+    "look/drops.py": "tests/look/test_page.py",
+    "look/summary.py": "tests/look/test_page.py",
     "models/classifier.py": "tests/models/test_encoder.py",
     "models/files.py": "tests/inference/test_classifier.py",
     "models/predict.py": "tests/models/test_encoder.py",

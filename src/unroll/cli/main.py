@@ -8,6 +8,7 @@ import typer
 from unroll.base.errors import DEBUG, end_in_one_line
 from unroll.base.process import collect_rarely
 from unroll.cli.check import check
+from unroll.cli.data import data
 from unroll.cli.labels import labels
 from unroll.cli.model import gradients, neighbors, predict
 from unroll.cli.results import compare, metrics, runs, ui
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (labels, predict, neighbors, metrics, runs, compare, gradients, spread, check, ui):
+for command in (data, labels, predict, neighbors, metrics, runs, compare, gradients, spread, check, ui):
     app.command()(command)
 
 
