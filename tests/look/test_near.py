@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unroll.look import near as module
-from unroll.look.near import CANDIDATES, THRESHOLD, compute_minima, compute_similarity, find_near
+from unroll.look.near import CANDIDATES, THRESHOLD, Pairs, compute_similarity, find_near, sketch_texts
 
 RANDOM = np.random.default_rng(0)
 LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyzäß語"))
@@ -12,6 +12,10 @@ LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyzäß語"))
 
 def make_texts(count: int, length: int = 50) -> list[str]:
     return ["".join(RANDOM.choice(LETTERS, length)) for _ in range(count)]
+
+
+def compare(texts: list[str], others: list[str]) -> Pairs:
+    return find_near(sketch_texts(texts), sketch_texts(others))
 
 
 def test_similarity_is_the_share_of_common_sequences() -> None:
@@ -25,7 +29,7 @@ def test_texts_that_differ_little_are_found_and_no_others() -> None:
     others = make_texts(400)
     changed = range(0, 400, 5)
     texts = [f"{others[number][:-3]}xyz" if number in changed else text for number, text in enumerate(make_texts(400))]
-    pairs = find_near(texts, others)
+    pairs = compare(texts, others)
     assert set(pairs.first) <= set(changed) and len(pairs.first) >= 0.95 * len(changed)
     assert (pairs.first == pairs.second).all()
     for first, second, similarity in zip(pairs.first, pairs.second, pairs.similarity, strict=True):
@@ -34,28 +38,28 @@ def test_texts_that_differ_little_are_found_and_no_others() -> None:
 
 def test_of_several_the_nearest_is_told() -> None:
     (text,) = make_texts(1)
-    pairs = find_near([text], [f"{text[:-8]}{'x' * 8}", *make_texts(20), f"{text[:-1]}x", f"{text[:-4]}{'x' * 4}"])
+    pairs = compare([text], [f"{text[:-8]}{'x' * 8}", *make_texts(20), f"{text[:-1]}x", f"{text[:-4]}{'x' * 4}"])
     assert pairs.second.tolist() == [21]
 
 
 def test_minima_estimate_the_similarity_however_texts_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
     (text,) = make_texts(1, 400)
     texts = [text, f"{text[:300]}{make_texts(1, 100)[0]}", *make_texts(5), "a"]
-    minima = compute_minima(texts)
+    minima = sketch_texts(texts).minima
     assert (minima[0] == minima[1]).mean() == pytest.approx(compute_similarity(*texts[:2]), abs=0.15)
     assert (minima[0] == minima[2]).mean() < 0.05
     monkeypatch.setattr(module, "CHUNK", 60)
-    assert (compute_minima(texts) == minima).all()
+    assert (sketch_texts(texts).minima == minima).all()
 
 
 def test_many_texts_made_alike_are_not_all_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
     monkeypatch.setattr(module, "compute_similarity", lambda text, other: compared.append(other) or 1.0)
     template = make_texts(1)[0]
-    pairs = find_near([template] * 50, [template] * 3000)
+    pairs = compare([template] * 50, [template] * 3000)
     assert len(compared) == len(pairs.first) == 50
     assert CANDIDATES * module.BANDS < 3000
 
 
 def test_without_texts_there_are_no_pairs() -> None:
-    assert len(find_near([], ["a"]).first) == len(find_near(["a"], []).first) == 0
+    assert len(compare([], ["a"]).first) == len(compare(["a"], []).first) == 0

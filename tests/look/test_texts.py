@@ -16,6 +16,7 @@ from unroll.look.texts import (
     count_lengths,
     count_scripts,
     count_unknown,
+    cut_words,
     read_splits,
 )
 from unroll.stages.preprocess import SCHEMA
@@ -50,7 +51,8 @@ def test_rows_are_counted_by_class_and_split(folder: Path) -> None:
 
 def test_long_texts_are_cut_but_measured_whole(folder: Path) -> None:
     long = read_splits(folder).looked_at.iloc[2]
-    assert (len(long["text"]), long["words"], long["characters"]) == (CHARACTERS, 1001, 5003)
+    assert (long["text"], long["words"], long["characters"]) == ("word " * 399 + "word", 1001, 5003)
+    assert cut_words("a" * 3000) == "a" * CHARACTERS and cut_words("a " * 1000) == "a " * 1000
 
 
 def test_of_many_rows_some_are_looked_at_and_all_are_counted(folder: Path) -> None:

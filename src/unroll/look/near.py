@@ -18,6 +18,14 @@ SEED = 1
 
 
 @dataclass(frozen=True)
+class Sketch:
+    """Texts, none of them empty, and the minima of their hashes: `[texts, BANDS * IN_A_BAND]` uint32."""
+
+    texts: list[str]
+    minima: np.ndarray
+
+
+@dataclass(frozen=True)
 class Pairs:
     """Texts that have a near-duplicate: first, second: [pairs] int64, numbers of texts; similarity: [pairs] float64.
 
@@ -29,29 +37,26 @@ class Pairs:
     similarity: np.ndarray
 
 
-def find_near(texts: list[str], others: list[str], threshold: float = THRESHOLD) -> Pairs:
-    """Return for each text one of the others that is at least so similar: the nearest among those compared.
+def find_near(texts: Sketch, others: Sketch) -> Pairs:
+    """Return for each text one of the others with a similarity of `THRESHOLD` or more: the nearest of those compared.
 
-    The time is proportional to the number of characters, and so is the memory to the number of texts.
+    Time and memory are proportional to the number of texts.
     """
-    if not texts or not others:
-        return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    minima, other_minima = compute_minima(texts), compute_minima(others)
-    best = np.zeros(len(texts))
-    nearest = np.full(len(texts), -1)
-    for own, other in zip(_hash_bands(minima), _hash_bands(other_minima), strict=True):
+    best = np.zeros(len(texts.texts))
+    nearest = np.full(len(texts.texts), -1)
+    for own, other in zip(_hash_bands(texts.minima), _hash_bands(others.minima), strict=True):
         order = np.argsort(other, kind="stable")
         start, end = (np.searchsorted(other[order], own, side) for side in ("left", "right"))
         for number in range(CANDIDATES):
             rows = np.flatnonzero(start + number < end)
             candidates = order[start[rows] + number]
-            estimates = (minima[rows] == other_minima[candidates]).mean(axis=1)
+            estimates = (texts.minima[rows] == others.minima[candidates]).mean(axis=1)
             is_better = estimates > best[rows]
             best[rows[is_better]] = estimates[is_better]
             nearest[rows[is_better]] = candidates[is_better]
     first = np.flatnonzero(nearest >= 0)
-    similarity = np.array([compute_similarity(texts[row], others[nearest[row]]) for row in first])
-    is_near = similarity >= threshold
+    similarity = np.array([compute_similarity(texts.texts[row], others.texts[nearest[row]]) for row in first])
+    is_near = similarity >= THRESHOLD
     return Pairs(first[is_near], nearest[first[is_near]], similarity[is_near])
 
 
@@ -67,22 +72,19 @@ def list_shingles(text: str) -> set[str]:
     return {padded[start : start + SIZE] for start in range(len(text))}
 
 
-def compute_minima(texts: list[str]) -> np.ndarray:
-    """Return each text's minima of so many hashes of its shingles, `[texts, BANDS * IN_A_BAND]` uint32.
-
-    Texts are not empty.
-    """
+def sketch_texts(texts: list[str]) -> Sketch:
+    """Hash the shingles of each text in so many ways; the time is proportional to the number of characters."""
     random = np.random.default_rng(SEED)
     factors = random.integers(2**63, size=BANDS * IN_A_BAND, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     lengths = np.array([len(text) for text in texts])
     minima = np.empty((len(texts), len(factors)), dtype=np.uint32)
     chunks = (np.cumsum(lengths) - lengths) // CHUNK
-    for own in np.split(np.arange(len(texts)), np.flatnonzero(np.diff(chunks)) + 1):
+    for own in filter(len, np.split(np.arange(len(texts)), np.flatnonzero(np.diff(chunks)) + 1)):
         hashes = _hash_shingles([texts[row] for row in own], lengths[own])
         starts = np.cumsum(lengths[own]) - lengths[own]
         for number, factor in enumerate(factors):  # multiply-shift (Dietzfelbinger et al. 1997)
             minima[own, number] = np.minimum.reduceat((hashes * factor >> np.uint64(32)).astype(np.uint32), starts)
-    return minima
+    return Sketch(texts, minima)
 
 
 def _hash_shingles(texts: list[str], lengths: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from unroll.look.near import find_near
+from unroll.look.near import Sketch, find_near, sketch_texts
 from unroll.look.texts import SEED, Rows, count_lengths, count_scripts, count_unknown
 from unroll.params.common import SPLIT_NAMES
 
@@ -73,13 +73,14 @@ def summarize(rows: Rows, known: set[str]) -> Summary:
         column: {name: compute_percentiles(table[column].to_numpy()) for name, table in tables.items() if len(table)}
         for column in ("words", "characters")
     }
+    sketches = {name: sketch_texts(table["text"].tolist()) for name, table in tables.items()}
     return Summary(
         rows,
         lengths,
         count_lengths(rows.looked_at["words"].to_numpy()),
         {name: count_scripts(table["text"]) for name, table in tables.items()},
         {name: Unknown(*count_unknown(table["text"], known)) for name, table in tables.items()},
-        [compare_splits(tables, split, other) for split, other in COMPARED],
+        [compare_splits(tables, sketches, split, other) for split, other in COMPARED],
     )
 
 
@@ -88,10 +89,10 @@ def compute_percentiles(lengths: np.ndarray) -> list[int]:
     return np.percentile(lengths, PERCENTILES, method="higher").astype(int).tolist()
 
 
-def compare_splits(tables: dict[str, pd.DataFrame], split: str, other: str) -> Near:
-    """Find near-duplicates of a split's rows in another split."""
+def compare_splits(tables: dict[str, pd.DataFrame], sketches: dict[str, Sketch], split: str, other: str) -> Near:
+    """Find near-duplicates of a split's rows in another split; sketches: of the tables' texts."""
     own, others = tables[split], tables[other]
-    pairs = find_near(own["text"].tolist(), others["text"].tolist())
+    pairs = find_near(sketches[split], sketches[other])
     order = np.argsort(-pairs.similarity, kind="stable")
     first, second = own.iloc[pairs.first[order]], others.iloc[pairs.second[order]]
     return Near(split, other, len(own), first, second, pairs.similarity[order])

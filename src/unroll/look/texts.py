@@ -66,12 +66,17 @@ def read_splits(folder: Path = SPLITS, most: int = ROWS) -> Rows:
         for batch in read_record_batches(path, "part", "row", "label", "text"):
             own = batch.filter(chosen[first : first + len(batch)])
             table = own.to_pandas()
-            table["text"] = pc.utf8_slice_codeunits(own["text"], 0, CHARACTERS).to_numpy(zero_copy_only=False)
+            table["text"] = [cut_words(text) for text in table["text"]]
             table["words"] = pc.add(pc.count_substring(own["text"], " "), 1).to_numpy()
             table["characters"] = pc.utf8_length(own["text"]).to_numpy()
             parts.append(table.assign(split=name))
             first += len(batch)
     return Rows(counts.iloc[order], pd.concat(parts, ignore_index=True))
+
+
+def cut_words(text: str) -> str:
+    """Return the words among the first `CHARACTERS` of a text, or these if they are one word."""
+    return text if len(text) <= CHARACTERS else text[:CHARACTERS].rpartition(" ")[0] or text[:CHARACTERS]
 
 
 def count_scripts(texts: Iterable[str]) -> dict[str, int]:
