@@ -104,7 +104,6 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "inference/network.py": "tests/inference/test_forward.py",
     "inference/packing.py": "tests/inference/test_forward.py",
     "inference/bulk.py": "tests/pipeline/test_cli.py",
-    "look/drops.py": "tests/look/test_page.py",
     "look/summary.py": "tests/look/test_page.py",
     "models/classifier.py": "tests/models/test_encoder.py",
     "models/files.py": "tests/inference/test_classifier.py",

@@ -14,8 +14,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from browser import Browser, start_browser
+from unroll.base.files import read_json
 from unroll.base.process import run_stage
+from unroll.cli.data import describe
 from unroll.cli.main import main
+from unroll.look.drops import METRICS
+from unroll.look.page import render_page
+from unroll.look.summary import summarize
+from unroll.look.texts import read_splits
 from workspaces import ROOT, make_environment
 
 STAGES = ("download", "preprocess", "split")
@@ -139,6 +145,8 @@ def check_harmless(browser: Browser) -> None:
     assert browser.run("return document.title") == "Data: train.csv"
     assert browser.run("return document.querySelectorAll('script, img, i, link, iframe, [src], [href]').length") == 0
     assert browser.run("return performance.getEntriesByType('resource').length") == 0
+    script = "const script = document.createElement('script'); script.textContent = 'window.owned = true';"
+    assert not browser.run(f"{script} document.body.append(script); return window.owned")  # even one that gets in
     assert HOSTILE in browser.run("return [...document.querySelectorAll('h3')].map(one => one.innerText)")
 
 
@@ -194,6 +202,16 @@ def test_the_same_table_gives_the_same_bytes(run: Callable, folder: Path) -> Non
     command = ["unroll", "data", "--output", "again.html"]
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     assert (folder / "again.html").read_bytes() == (folder / "data.html").read_bytes()
+
+
+def test_of_a_large_table_a_part_is_looked_at_and_the_page_says_so(folder: Path) -> None:
+    counted, rows = read_json(METRICS), read_splits(most=50)
+    summary = summarize(rows, set())
+    page = " ".join(render_page("large", counted, {}, summary).split())
+    assert "All else is of 50 rows, chosen at random from 90." in page
+    assert "the rest is of 50 rows, chosen at random" in describe(counted, summary)
+    whole = summarize(read_splits(), set())
+    assert "at random" not in render_page("small", counted, {}, whole) and len(describe(counted, whole)) == 7
 
 
 def test_what_does_not_fit_together_is_told_in_one_line(run: Callable, folder: Path) -> None:
