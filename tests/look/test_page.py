@@ -209,7 +209,8 @@ def test_of_a_large_table_a_part_is_looked_at_and_the_page_says_so(folder: Path)
     summary = summarize(rows, set())
     page = " ".join(render_page("large", counted, {}, summary).split())
     assert "All else is of 50 rows, chosen at random from 90." in page
-    assert "the rest is of 50 rows, chosen at random" in describe(counted, summary)
+    assert "Only rows that were chosen are compared: in the whole table, more have one." in page
+    assert "the rest is of 50 rows, chosen at random; of all, more have near-duplicates" in describe(counted, summary)
     whole = summarize(read_splits(), set())
     assert "at random" not in render_page("small", counted, {}, whole) and len(describe(counted, whole)) == 7
 

@@ -60,7 +60,11 @@ def describe(counted: dict[str, Any], summary: "Summary") -> list[str]:
         + f"; dropped: {', '.join(dropped)}" * bool(dropped),
         f"splits: {', '.join(f'{name} {int(counts[name].sum()):,}' for name in SPLIT_NAMES)}",
         f"{len(counts):,} classes, of {int(of_class.min()):,} to {int(of_class.max()):,} rows",
-        *([f"the rest is of {looked_at:,} rows, chosen at random"] if looked_at < summary.rows.total else []),
+        *(
+            [f"the rest is of {looked_at:,} rows, chosen at random; of all, more have near-duplicates"]
+            if looked_at < summary.rows.total
+            else []
+        ),
         f"words of a training text: {summary.lengths['words']['train'][2]:,} in the middle, "
         f"{summary.lengths['words']['train'][-1]:,} at most",
         f"letters: {', '.join(shares) or 'none'}",
