@@ -204,7 +204,9 @@ def test_the_same_table_gives_the_same_bytes(run: Callable, folder: Path) -> Non
     assert (folder / "again.html").read_bytes() == (folder / "data.html").read_bytes()
 
 
-def test_of_a_large_table_a_part_is_looked_at_and_the_page_says_so(folder: Path) -> None:
+def test_of_a_large_table_a_part_is_looked_at_and_the_page_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counted, rows = read_json(METRICS), read_splits(most=50)
     summary = summarize(rows, set())
     page = " ".join(render_page("large", counted, {}, summary).split())
@@ -212,6 +214,8 @@ def test_of_a_large_table_a_part_is_looked_at_and_the_page_says_so(folder: Path)
     assert "Only rows that were chosen are compared: in the whole table, more have one." in page
     assert "the rest is of 50 rows, chosen at random; of all, more have near-duplicates" in describe(counted, summary)
     whole = summarize(read_splits(), set())
+    monkeypatch.setattr("unroll.look.page.CLASSES", 1)
+    assert "The 1 largest of 2 classes." in render_page("many", counted, {}, whole)
     assert "at random" not in render_page("small", counted, {}, whole) and len(describe(counted, whole)) == 7
 
 
