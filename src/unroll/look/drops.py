@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from tqdm import tqdm
 
 from unroll.base.errors import InputError
 from unroll.base.files import read_json
 from unroll.data.datasets import choose_layout, read_rows
 from unroll.params.texts import TextParams
-from unroll.stages.preprocess import DROP_REASONS, choose_cleaning, clean_rows, decide_fates, index_rows
+from unroll.stages.preprocess import DROP_REASONS, FATES, KEEP, choose_cleaning, clean_rows, decide_fates, index_rows
 
 RAW, METRICS = Path("data/raw"), Path("metrics/data.json")
 TWINS = 3  # of a dropped row, at most, that are named
@@ -43,9 +42,8 @@ def find_examples(params: TextParams, most: int) -> dict[str, list[RawRow]]:
         return {}
     layout = choose_layout(params.data)
     cleaning = choose_cleaning(params.preprocess, params.data.dataset)
-    chunks = (index_rows(*clean_rows(raw, layout.class_names, cleaning)) for raw in _read_raw(params))
-    index = pa.concat_tables(chunks).unify_dictionaries().to_pandas()
-    fates = decide_fates(index)
+    index = np.concatenate([index_rows(*clean_rows(raw, layout.class_names, cleaning)) for raw in _read_raw(params)])
+    fates = FATES.categories[decide_fates(index)]
     dropped = {reason: int((fates == reason).sum()) for reason in DROP_REASONS}
     if (len(index), dropped) != (counted["rows_in"], counted["dropped"]):
         raise InputError(f"{RAW} and the parameters are not those that {METRICS} counts: `dvc repro split` mends that")
@@ -65,11 +63,11 @@ def choose_rows(places: np.ndarray, most: int) -> list[int]:
     return places.tolist()
 
 
-def find_twins(index: pd.DataFrame, place: int) -> list[int]:
+def find_twins(index: np.ndarray, place: int) -> list[int]:
     """Return the first other rows with the same cleaned text, if that decided the row's fate; index: `index_rows`."""
-    if index["fate"].iloc[place] != "keep":  # decided before texts were compared
+    if index["fate"][place] != KEEP:  # decided before texts were compared
         return []
-    same = (index["key"] == index["key"].iloc[place]) & (index["fate"] == "keep")
+    same = (index["key"] == index["key"][place]) & (index["fate"] == KEEP)
     return [twin for twin in np.flatnonzero(same).tolist() if twin != place][:TWINS]
 
 
