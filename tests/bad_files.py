@@ -52,6 +52,33 @@ def utf16_without_mark(path: Path) -> None:
     path.write_bytes(TABLE.decode().encode("utf-16-be"))
 
 
+def utf16_cut_short(path: Path) -> None:
+    path.write_bytes(TABLE.decode().encode("utf-16")[:-1])
+
+
+def gb18030(path: Path) -> None:
+    rows = "".join(
+        f"{text},{label}\n" for text, label in (("列车晚点了一个小时", "旅行"), ("这家餐馆的汤太咸了", "美食"))
+    )
+    path.write_bytes(f"text,label\n{rows}".encode("gb18030"))
+
+
+def code_page_1252_with_a_hole(path: Path) -> None:
+    path.write_bytes("text,label\nCafé wins,World\n".encode("cp1252") + b"A \x81 one,World\n")
+
+
+def objects_in_utf16(path: Path) -> None:
+    path.write_bytes('{"text": "Café", "label": "World"}\n'.encode("utf-16"))
+
+
+def lists_in_an_object(path: Path) -> None:
+    path.write_text('{"text": ' + "[" * 100_000)
+
+
+def truncated_gzip_of_objects(path: Path) -> None:
+    path.write_bytes(gzip.compress(b'{"text": "Shares fall", "label": "Business"}\n' * 500)[:-20])
+
+
 def three_classes(path: Path) -> None:
     rows = "".join(f"Headline {number},{number % 3}\n" for number in range(60))
     path.write_text(f"text,label\n{rows}")

@@ -1,4 +1,4 @@
-"""Real servers on this machine: MLflow's, and the PostgreSQL that it may keep its runs in."""
+"""Real servers on this machine: MLflow's, the PostgreSQL that it may keep its runs in, and one that speaks S3."""
 
 import os
 import shutil
@@ -11,10 +11,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 from threading import Thread
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from workspaces import find_free_port, make_environment
 
+S3_KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 POSTGRES_FOLDERS = "/usr/lib/postgresql"  # where Debian keeps programs that are not on PATH
 
 
@@ -42,6 +45,23 @@ def serve(folder: Path, port: int, store: str = "sqlite:///server.db") -> Iterat
     stores = ["--backend-store-uri", store, "--artifacts-destination", "artifacts"]
     with start_server(folder, *command, *stores) as group:
         yield group
+
+
+@contextmanager
+def start_s3(bucket: str, **objects: bytes) -> Iterator[str]:
+    """Serve a bucket with these objects until the block is left; yield the server's address."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        secrets = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        client = boto3.client("s3", endpoint_url=address, region_name="us-east-1", **secrets)
+        client.create_bucket(Bucket=bucket)
+        for key, content in objects.items():
+            client.put_object(Bucket=bucket, Key=key, Body=content)
+        yield address
+    finally:
+        server.stop()
 
 
 @contextmanager

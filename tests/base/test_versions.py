@@ -16,8 +16,8 @@ from workspaces import ROOT, Workspace
 
 # What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks, shows progress or decides
 # where something is computed.
-TELLS = {"filelock", "mlflow", "more_itertools", "psutil", "pydantic", "pydantic_core", "requests", "ruamel"}
-TELLS |= {"distributed", "sqlalchemy", "tqdm"}
+TELLS = {"botocore", "charset_normalizer", "distributed", "dvc", "filelock", "mlflow", "more_itertools", "psutil"}
+TELLS |= {"pydantic", "pydantic_core", "requests", "ruamel", "sqlalchemy", "tqdm"}
 WRITES_PICTURES = {"pillow"}  # for matplotlib
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unroll.base.errors import InputError
-from unroll.data import tables as table_files
+from unroll.data import decoding
 from unroll.data.datasets import Layout, choose_layout, list_sources, read_rows
 from unroll.data.tables import find_suffix, read_table
 from unroll.data.unpack import group_rows
@@ -28,8 +28,8 @@ AG_NEWS = Layout(("class", "title", "description"), ("title", "description"), ()
 
 
 def make_params(**changes: object) -> DataParams:
-    empty = dict.fromkeys(("url", "sha256", "test_url", "test_sha256", "context_column"))
-    empty |= {"file": SAMPLE, "test_file": SAMPLE}
+    empty = dict.fromkeys(("url", "sha256", "test_url", "test_sha256", "pattern", "context_column"))
+    empty |= {"file": SAMPLE, "test_file": SAMPLE, "encoding": "utf-8"}
     return DataParams(
         **({"dataset": "sample", "text": "title", "text_column": "text", "label_column": "label"} | empty | changes)
     )
@@ -107,7 +107,7 @@ def test_rows_are_numbered_on_through_chunks(tmp_path: Path) -> None:
         ("a.csv", "", "a.csv is empty: expected a table with text and labels"),
         ("a.csv", "title,label\n", "a.csv has no rows: expected a table with text and labels"),
         ("a.csv", "headline,label\nx,y\n", "a.csv has no column 'title': its columns are headline, label"),
-        ("a.csv", b"title,label\nok,x\nca\xff,y\n", "a.csv, row 2: byte 0xff is not UTF-8; save the file as UTF-8"),
+        ("a.csv", b"title,label\nok,x\nca\xff,y\n", "a.csv, row 2: byte 0xff is not UTF-8; "),
         ("a.csv", b"t\xc3tle,label\nok,x\n", "a.csv, header row: byte 0xc3 is not UTF-8"),
         ("a.csv", b"title,label\n" + b"x" * 200_000 + b"\xff,y\n", "a.csv, row 1: byte 0xff is not UTF-8"),
         ("a.csv.gz", b'title,label\n"a\nb",x\n"\xe9",y\n', "a.csv.gz, row 2: byte 0xe9 is not UTF-8"),
@@ -121,7 +121,7 @@ def test_rows_are_numbered_on_through_chunks(tmp_path: Path) -> None:
         (
             "a.json",
             "[]",
-            "the name's ending tells no known format: expected .csv, .csv.gz, .tsv, .tsv.gz, .parquet",
+            "tells no known format: expected .csv, .csv.gz, .tsv, .tsv.gz, .jsonl, .jsonl.gz, .parquet",
         ),
     ],
 )
@@ -326,7 +326,7 @@ def test_columns_keep_their_names_and_the_text_is_not_taken_from_one_of_two(tmp_
 def test_rows_that_do_not_end_do_not_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
 ) -> None:
-    monkeypatch.setattr(table_files, "LIMIT_BYTES_OF_A_ROW", 500_000)
+    monkeypatch.setattr(decoding, "LIMIT_BYTES_OF_A_ROW", 500_000)
     path = write(tmp_path / name, "title,label\n" + content)
     with pytest.raises(InputError, match="has a row of more than 500,000 bytes: is there a quotation mark"):
         read(path)

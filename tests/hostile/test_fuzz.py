@@ -28,6 +28,7 @@ many = settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")))
 DEFAULTS: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
 OWN = DataParams(**DEFAULTS["data"] | {"dataset": "csv", "file": "a.csv"})
 AG_NEWS = DataParams(**DEFAULTS["data"] | {"dataset": "ag_news", "text": "title+description"})
+ENCODINGS = ["utf-8", "utf-16", "utf-16-le", "utf-32", "cp1252", "gb18030", "shift_jis", "iso2022_jp", "cp037"]
 CLEANINGS = st.builds(
     Cleaning,
     html=st.sampled_from(["feed", "decode", "keep"]),
@@ -48,22 +49,23 @@ def expect_one_line(error: InputError) -> None:
 TOKENS = st.sampled_from(
     [b",", b"\t", b'"', b'""', b"\n", b"\r\n", b"\r", b"\0", b"\xef\xbb\xbf", b"\xff", b"\xed\xa0\x80", b"\xc3"]
 ) | st.sampled_from([b"text,label\n", b" ", b"\x1a", b"#", b"'", b"\\", b"NaN", b"1", b"\x1b[2J", "é".encode()])
+TOKENS |= st.sampled_from([b'{"text": "', b'", "label": "', b'"}\n', b"\\ud800", b"null", b"[", b"1e999"])
 BYTES = st.builds(
     lambda header, parts: header + b"".join(parts),
-    st.sampled_from([b"", b"text,label\n", b"text\tlabel\r\n", b'"text","label"\n']),
+    st.sampled_from([b"", b"text,label\n", b"text\tlabel\r\n", b'"text","label"\n', b'{"text": 1, "label": "']),
     st.lists(TOKENS | st.binary(max_size=20), max_size=30),
 )
 
 
 @many
-@example(b'"text,label\n"', ".csv", OWN)
-@given(BYTES, st.sampled_from([".csv", ".tsv"]), st.sampled_from([OWN, AG_NEWS]))
+@example(b'"text,label\n"', ".csv", OWN, "utf-8")
+@given(BYTES, st.sampled_from([".csv", ".tsv", ".jsonl"]), st.sampled_from([OWN, AG_NEWS]), st.sampled_from(ENCODINGS))
 def test_any_bytes_are_a_table_or_an_error_in_one_line(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str, data: DataParams
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str, data: DataParams, encoding: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / f"fuzz{suffix}"
     path.write_bytes(content)
-    layout = choose_layout(data)
+    layout = choose_layout(data.model_copy(update={"encoding": encoding}))
     cleaning = Cleaning(
         html="feed",
         lowercase=True,

@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 
 import bad_files
 from builders import write_models
+from servers import S3_KEYS, start_s3
 from unroll.base.process import run_stage
 from unroll.cli import main as cli
 from workspaces import ROOT, find_free_port, make_environment
@@ -57,6 +58,12 @@ def server() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[str]:
+    with start_s3("team", **{"mixed/a.csv": b"text,label\n", "mixed/b.jsonl": b"{}\n"}) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +135,7 @@ def run_process(folder: Path, command: str, entry: dict[str, Any]) -> tuple[int,
 
 @pytest.mark.parametrize(("common", "entry"), INPUTS)
 def test_a_bad_input(
+    request: pytest.FixtureRequest,
     common: dict[str, Any],
     entry: dict[str, Any],
     server: str,
@@ -145,6 +153,11 @@ def test_a_bad_input(
     monkeypatch.chdir(tmp_path)
     for name in ("DVC_ROOT", "UNROLL_DEBUG"):
         monkeypatch.delenv(name, raising=False)
+    if "keys" in entry:
+        variables = {"AWS_ENDPOINT_URL": request.getfixturevalue("cloud"), "AWS_EC2_METADATA_DISABLED": "true"}
+        variables |= {"AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none"}
+        for name, value in (variables | S3_KEYS).items():
+            monkeypatch.setenv(name, value) if entry["keys"] or name not in S3_KEYS else monkeypatch.delenv(name, False)
     before = list_files(tmp_path)
     code = 0
     for command in entry["run"]:

@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
+from servers import S3_KEYS, start_s3
 from workspaces import Workspace
 
 pytestmark = pytest.mark.slow
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @dataclass(frozen=True)
@@ -31,15 +29,8 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
     if request.param == "folder":
         yield Remote(str(tmp_path / "storage"))
         return
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        address = "http://{}:{}".format(*server.get_host_and_port())
-        secrets = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        boto3.client("s3", endpoint_url=address, region_name="us-east-1", **secrets).create_bucket(Bucket="team")
-        yield Remote("s3://team/headlines", {"endpointurl": address}, KEYS)
-    finally:
-        server.stop()
+    with start_s3("team") as address:
+        yield Remote("s3://team/headlines", {"endpointurl": address}, S3_KEYS)
 
 
 def set_options(workspace: Workspace, remote: Remote) -> None:

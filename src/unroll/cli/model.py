@@ -18,8 +18,11 @@ DEFAULT_CELLS, DEFAULT_GAINS = ["rnn", "lstm"], [1.0, 3.0]
 
 def predict(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts to classify.", show_default=False)] = None,
-    input: Annotated[Path | None, typer.Option(help="Table to classify: csv, tsv (also .gz) or parquet.")] = None,
+    input: Annotated[
+        Path | None, typer.Option(help="Table to classify: csv, tsv, jsonl (also .gz) or parquet.")
+    ] = None,
     column: Annotated[str, typer.Option(help="Column of the table that holds the text.")] = "text",
+    encoding: Annotated[str, typer.Option(help="Encoding of a csv, tsv or jsonl table.")] = "utf-8",
     output: Annotated[Path | None, typer.Option(help="CSV file to write: the table with its predictions.")] = None,
     models: Annotated[Path, typer.Option(help="Folder with the trained model.")] = Path("models"),
 ) -> None:
@@ -38,7 +41,7 @@ def predict(
             raise InputError("--input is given without --output: expected the CSV file to write the predictions to")
         from unroll.inference.bulk import predict_table
 
-        predict_table(load_classifier(models), input, column, output)
+        predict_table(load_classifier(models), input, column, output, encoding)
     else:
         raise InputError('nothing to classify: expected a text, as in `unroll predict "Shares fall"`, or --input FILE')
 

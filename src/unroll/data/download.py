@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -12,6 +13,8 @@ from tqdm import tqdm
 
 from unroll.base.errors import InputError, hide_password
 from unroll.base.files import NO_ROOM, compute_hash, replace_when_done, resolve_location
+from unroll.data.cloud import SCHEMES as CLOUDS
+from unroll.data.cloud import open_object
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 20
@@ -20,7 +23,7 @@ MOST_BYTES = 2**34  # of a download; the largest file that the documentation nam
 
 
 def fetch(location: str, target: Path, parameter: str = "data.url") -> None:
-    """Copy a local file, or download one over http or https, to `target`; parameter: the one that sets `location`.
+    """Copy a local file, or download one from the web or a cloud, to `target`; parameter: the one that sets `location`.
 
     Raises:
         InputError: the file does not exist or could not be fetched.
@@ -30,8 +33,11 @@ def fetch(location: str, target: Path, parameter: str = "data.url") -> None:
         _copy(Path(unquote(urlsplit(location).path) if "://" in location else location), target, parameter)
     elif scheme in ("http", "https"):
         _download(location, target, parameter)
+    elif scheme in CLOUDS:
+        size, blocks = open_object(location, parameter)
+        _save(blocks, size, location, target, parameter)
     else:
-        raise InputError(f"{parameter} = {location!r}: expected an address with http, https or file, or a path")
+        raise InputError(f"{parameter} = {location!r}: expected an address with http, https, s3 or file, or a path")
 
 
 def fetch_cached(location: str, sha256: str | None, root: Path, parameter: str) -> Path:
@@ -118,20 +124,25 @@ def _download(url: str, target: Path, parameter: str) -> None:
 
 
 def _stream(url: str, target: Path, parameter: str) -> None:
-    limit = min(MOST_BYTES, shutil.disk_usage(target.parent).free)
     hooks = {"response": _check_redirect}
-    with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, hooks=hooks) as response, target.open("wb") as file:
+    with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, hooks=hooks) as response:
         response.raise_for_status()
         length = response.headers.get("content-length", "")
         announced = int(length) if length.isdecimal() else 0
-        _check_size(url, announced, limit, parameter)
-        size = 0
-        with tqdm(total=announced or None, unit="B", unit_scale=True, desc="download", disable=None) as progress:
-            for block in response.iter_content(BLOCK_BYTES):
-                size += len(block)
-                _check_size(url, size, limit, parameter)  # the announced size need not be true
-                file.write(block)
-                progress.update(len(block))
+        _save(response.iter_content(BLOCK_BYTES), announced, url, target, parameter)
+
+
+def _save(blocks: Iterable[bytes], announced: int, url: str, target: Path, parameter: str) -> None:
+    limit = min(MOST_BYTES, shutil.disk_usage(target.parent).free)
+    _check_size(url, announced, limit, parameter)
+    size = 0
+    progress = tqdm(total=announced or None, unit="B", unit_scale=True, desc="download", disable=None)
+    with target.open("wb") as file, progress:
+        for block in blocks:
+            size += len(block)
+            _check_size(url, size, limit, parameter)  # the announced size need not be true
+            file.write(block)
+            progress.update(len(block))
 
 
 def _check_redirect(response: requests.Response, **options: object) -> None:

@@ -1,4 +1,4 @@
-"""Tables as people keep them, csv, tsv or parquet: read in chunks, with every cell as text."""
+"""Tables as people keep them, csv, tsv, jsonl or parquet: read in chunks, with every cell as text."""
 
 import csv
 import io
@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unroll.base.errors import InputError, make_printable
+from unroll.data.decoding import advise, check_decoded, decode_lines, make_chunk
+from unroll.data.jsonl import read_objects
 from unroll.data.unpack import (
     CHUNK_CHARACTERS,
     CHUNK_ROWS,
-    Bounded,
     check_unpacked,
     explain_read_errors,
     group_rows,
@@ -26,8 +27,7 @@ from unroll.data.unpack import (
 )
 
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
-LIMIT_BYTES_OF_A_ROW = 2**26
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 STEP_ROWS = 1000  # of parquet, at once: a repeated value takes no room in the file, but does in memory
 _END = 'end"'  # a line of one field; inside quotation marks it would be another one
 
@@ -46,24 +46,31 @@ def find_suffix(location: str, suffixes: tuple[str, ...] = SUFFIXES) -> str:
 
 
 def read_table(
-    path: Path, required: tuple[str, ...], header: tuple[str, ...] | None = None, with_others: bool = True
+    path: Path,
+    required: tuple[str, ...],
+    header: tuple[str, ...] | None = None,
+    with_others: bool = True,
+    encoding: str = "utf-8",
 ) -> Iterator[pd.DataFrame]:
-    """Yield a csv, tsv or parquet file in chunks, every cell as a string, missing cells as empty strings.
+    """Yield a csv, tsv, jsonl or parquet file in chunks, every cell as a string, missing cells as empty strings.
 
-    header: the columns' names, if the file has no row of them; with_others: also return the columns that are not
-    required. Otherwise they are not even read.
+    header: the columns' names, if a csv or tsv file has no row of them; with_others: also return the columns that are
+    not required. Otherwise they are not even read. encoding: of all formats but parquet.
 
     Raises:
-        InputError: the file is missing, empty, truncated, not UTF-8 or malformed, lacks a required column, has one of
-            lists or records, or unpacks to more than `limit_unpacked`.
+        InputError: the file is missing, empty, truncated, in another encoding or malformed, lacks a required column,
+            has one of lists or records, or unpacks to more than `limit_unpacked`.
     """
     chosen = None if with_others else required
-    if find_suffix(str(path)) == ".parquet":
+    suffix = find_suffix(str(path))
+    if suffix == ".parquet":
         chunks = _read_parquet(path, required, chosen)
+    elif suffix.startswith(".jsonl"):
+        chunks = read_objects(path, required, with_others, encoding)
     else:
-        chunks = _read_delimited(path, required, chosen, header)
+        chunks = _read_delimited(path, required, chosen, header, encoding)
     found = False
-    for chunk in _explain_errors(path, chunks):
+    for chunk in _explain_errors(path, chunks, encoding):
         if len(chunk):
             found = True
             yield chunk
@@ -93,36 +100,42 @@ def _guess_separator(names: Sequence[str], column: str, separator: str) -> str:
 
 
 def _read_delimited(
-    path: Path, required: tuple[str, ...], chosen: tuple[str, ...] | None, header: tuple[str, ...] | None
+    path: Path,
+    required: tuple[str, ...],
+    chosen: tuple[str, ...] | None,
+    header: tuple[str, ...] | None,
+    encoding: str,
 ) -> Iterator[pd.DataFrame]:
     with open_unpacked(path) as file:
-        rows = _parse_rows(path, file, len(header) if header else None)
+        rows = _parse_rows(path, file, len(header) if header else None, encoding)
         if header is None:
             header = tuple(next(rows, ()))
             if not header:
                 raise InputError(f"{path} is empty: expected a table with text and labels")
-            _check_decoded(path, "header row", header)
+            check_decoded(path, "header row", header, encoding)
+            if any("\0" in name for name in header):
+                raise InputError(f"{path}, header row: there are NUL characters; {advise(path, encoding)}")
         _check_columns(path, header, required, _separator(path))
         places = range(len(header)) if chosen is None else [header.index(name) for name in dict.fromkeys(chosen)]
         names = [header[place] for place in places]
         first = 1
         for chunk in group_rows([row[place] for place in places] for row in rows):
-            yield _make_chunk(path, chunk, names, first)
+            try:
+                yield make_chunk(chunk, names)
+            except UnicodeEncodeError:
+                for number, row in enumerate(chunk, start=first):
+                    check_decoded(path, f"row {number}", row, encoding)
+                raise
             first += len(chunk)
 
 
-def _parse_rows(path: Path, unpacked: io.BufferedIOBase, width: int | None) -> Iterator[list[str]]:
-    """Yield the fields of each row that is not blank; missing fields are empty, invalid UTF-8 becomes surrogates.
+def _parse_rows(path: Path, unpacked: io.BufferedIOBase, width: int | None, encoding: str) -> Iterator[list[str]]:
+    """Yield the fields of each row that is not blank; missing fields are empty, undecodable bytes become surrogates.
 
     width: how many fields a row has; None: as many as the first one.
     """
-    complaint = (
-        f"{path} has a row of more than {LIMIT_BYTES_OF_A_ROW:,} bytes: is there a quotation mark without its other "
-        "half?"
-    )
-    csv.field_size_limit(sys.maxsize)  # LIMIT_BYTES_OF_A_ROW applies instead
-    file = Bounded(unpacked, LIMIT_BYTES_OF_A_ROW, complaint)
-    lines = io.TextIOWrapper(io.BufferedReader(file), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    csv.field_size_limit(sys.maxsize)  # the limit of a row applies instead
+    file, lines = decode_lines(path, unpacked, encoding, "is there a quotation mark without its other half?")
     reader = csv.reader(chain(lines, [_END]), delimiter=_separator(path))
     number, line, row = 0 if width is None else 1, 0, None
     for following in reader:
@@ -137,24 +150,6 @@ def _parse_rows(path: Path, unpacked: io.BufferedIOBase, width: int | None) -> I
         row, line = following, reader.line_num
     if row != [_END]:
         raise InputError(f"{path} is not a well-formed table: EOF inside string starting at row {number}")
-
-
-def _make_chunk(path: Path, rows: Sequence[Sequence[str]], names: list[str], first: int) -> pd.DataFrame:
-    """Return rows as a table; first: the number of the first one."""
-    columns = zip(*rows, strict=True)
-    try:
-        return pa.table([pa.array(column, pa.string()) for column in columns], names=names).to_pandas().astype(str)
-    except UnicodeEncodeError:
-        for number, row in enumerate(rows, start=first):
-            _check_decoded(path, f"row {number}", row)
-        raise
-
-
-def _check_decoded(path: Path, place: str, fields: Sequence[str]) -> None:
-    bad = next((character for character in "".join(fields) if "\udc80" <= character <= "\udcff"), None)
-    if bad:
-        byte = ord(bad) - 0xDC00
-        raise InputError(f"{path}, {place}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8")
 
 
 def _read_parquet(path: Path, required: tuple[str, ...], chosen: tuple[str, ...] | None) -> Iterator[pd.DataFrame]:
@@ -201,10 +196,13 @@ def _write_out(column: pa.Array) -> pa.Array:
     return column
 
 
-def _explain_errors(path: Path, chunks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _explain_errors(path: Path, chunks: Iterator[pd.DataFrame], encoding: str) -> Iterator[pd.DataFrame]:
     try:
         with explain_read_errors(path):
             yield from chunks
+    except UnicodeError as error:  # such as half a character of UTF-16 at the end
+        reason = error.reason if isinstance(error, UnicodeDecodeError) else error
+        raise InputError(f"{path} is not {encoding.upper()} ({reason}); {advise(path, encoding)}") from None
     except pa.ArrowException as error:
         raise InputError(f"{path} cannot be read as a parquet table of text: {error}") from None
 

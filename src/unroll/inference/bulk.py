@@ -9,21 +9,26 @@ from unroll.base.errors import InputError, make_printable
 from unroll.base.files import replace_when_done
 from unroll.data.tables import read_table
 from unroll.inference.classifier import Classifier
+from unroll.params.encodings import EXPECTED, find_codec
 
 
-def predict_table(classifier: Classifier, source: Path, column: str, output: Path) -> None:
+def predict_table(classifier: Classifier, source: Path, column: str, output: Path, encoding: str = "utf-8") -> None:
     """Write the table with its predictions, a chunk of rows at a time, and print the number of rows.
 
     Raises:
-        InputError: the table cannot be read, lacks the column, or has one that the output needs; or it is the output.
+        InputError: the table cannot be read, lacks the column, or has one that the output needs; or it is the output;
+            or there is no such encoding.
     """
+    codec = find_codec(encoding)
+    if codec is None:
+        raise InputError(f"--encoding {encoding}: expected {EXPECTED}")
     if output.suffix != ".csv":
         raise InputError(f"--output {output}: expected a name that ends in .csv")
     if output.exists() and source.exists() and output.samefile(source):
         raise InputError(f"--output {output} is the input: expected another file")
     rows, empty = 0, 0
     with replace_when_done(output) as temporary, tqdm(unit=" rows", desc="predict", disable=None) as progress:
-        for chunk in read_table(source, (column,)):
+        for chunk in read_table(source, (column,), encoding=codec):
             predictions = classifier.tabulate(chunk[column].tolist())
             _refuse_clash(source, chunk, predictions)
             table = chunk.join(predictions)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from unroll.base.errors import InputError
 from unroll.base.files import read_json
-from unroll.data.datasets import choose_layout, read_rows
+from unroll.data.datasets import choose_layout, read_sources
 from unroll.params.texts import TextParams
 from unroll.stages.preprocess import DROP_REASONS, FATES, KEEP, choose_cleaning, clean_rows, decide_fates, index_rows
 
@@ -72,12 +72,10 @@ def find_twins(index: np.ndarray, place: int) -> list[int]:
 
 
 def _read_raw(params: TextParams) -> Iterator[pd.DataFrame]:
-    layout = choose_layout(params.data)
     with tqdm(unit=" rows", desc="data", disable=None) as progress:
-        for source in read_json(RAW / "sources.json"):
-            for raw in read_rows(RAW / source["name"], layout, source["part"]):
-                yield raw
-                progress.update(len(raw))
+        for raw in read_sources(RAW, read_json(RAW / "sources.json"), choose_layout(params.data)):
+            yield raw
+            progress.update(len(raw))
 
 
 def _fetch_rows(params: TextParams, places: set[int]) -> dict[int, tuple[str, int, str, str]]:

@@ -23,6 +23,7 @@ from unroll.params.common import (
     check_params,
     read_yaml,
 )
+from unroll.params.encodings import Encoding
 
 SAMPLE = "data/sample"  # data.file, if there is none: DVC needs a dependency that is there
 
@@ -36,6 +37,8 @@ class DataParams(SourceParams):
     test_file: LocalPath
     test_url: WebAddress
     test_sha256: Sha256
+    pattern: OptionalText
+    encoding: Encoding
     text_column: Annotated[str, Field(min_length=1)]
     label_column: Annotated[str, Field(min_length=1)]
     context_column: OptionalText

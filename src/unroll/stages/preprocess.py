@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from unroll.base.files import open_scratch, read_json, write_json
 from unroll.base.partitions import Partitions, hash_texts
 from unroll.base.parts import Workers, open_workers
 from unroll.base.process import run_stage
-from unroll.data.datasets import choose_layout, read_rows
+from unroll.data.datasets import choose_layout, read_sources
 from unroll.data.parquet import copy_rows, read_record_batches
 from unroll.params.texts import PreprocessParams, read_text_params
 from unroll.text.clean import Cleaning
@@ -29,7 +28,7 @@ from unroll.text.clean_columns import clean_texts
 RAW = Path("data/raw")
 STOP_WORDS = Path(__file__).parents[1] / "text" / "stopwords"
 CLEAN = Path("data/clean/rows.parquet")
-# part: "all", "train" or "test"; row: the number of the row in its raw file, from 1.
+# part: "all", "train" or "test"; row: the number of the row in its raw file, from 1, or in its part's files, in order.
 # context: more text of the row, which training learns from, and which is never classified.
 SCHEMA = pa.schema([(name, pa.string()) for name in ("text", "context", "label", "part")] + [("row", pa.int64())])
 DROP_REASONS = ("missing", "unknown_class", "empty_after_cleaning", "conflicting_label", "in_test", "duplicate")
@@ -46,12 +45,11 @@ def main() -> None:
     params = read_text_params()
     cleaning, layout = choose_cleaning(params.preprocess, params.data.dataset), choose_layout(params.data)
     sources = read_json(RAW / "sources.json")
-    raw = chain.from_iterable(read_rows(RAW / source["name"], layout, source["part"]) for source in sources)
     # Two passes, so that the texts are never all in memory. The first cleans, and remembers a few bytes of each row,
     # from which duplicates are found; the second copies the rows that are kept.
     with open_scratch(CLEAN) as folder, open_workers() as workers:
         cleaned = folder / "cleaned.parquet"
-        fates = clean_all(raw, layout.class_names, cleaning, cleaned, workers)
+        fates = clean_all(read_sources(RAW, sources, layout), layout.class_names, cleaning, cleaned, workers)
         summary = summarize(read_record_batches(cleaned, "text", "label"), fates, sources)
         check_summary(summary)
         copy_rows(cleaned, CLEAN, fates, KEEP)
@@ -193,8 +191,13 @@ def summarize(batches: Iterable[pa.RecordBatch], fates: np.ndarray, sources: lis
         "dropped": {reason: int(counts[number]) for number, reason in enumerate(FATES.categories) if number != KEEP},
         "classes": dict(classes),
         "words_per_text": find_percentiles(lengths) | {"max": len(lengths) - 1},
-        "sources": {source["part"]: {key: source[key] for key in ("bytes", "sha256")} for source in sources},
+        "sources": {_name_source(source): {key: source[key] for key in ("bytes", "sha256")} for source in sources},
     }
+
+
+def _name_source(source: dict[str, Any]) -> str:
+    """Return the part of a raw file, or the name of one of several."""
+    return source["name"] if "/" in source["name"] else source["part"]
 
 
 def find_percentiles(counts: np.ndarray) -> dict[str, float]:
