@@ -1,6 +1,8 @@
 """Tables in other encodings than UTF-8: the same rows as in UTF-8, and a guess where the encoding is a wrong one."""
 
 import gzip
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from unroll.base.errors import InputError
 from unroll.data.decoding import guess_encoding
 from unroll.data.tables import read_table
+from workspaces import ROOT
 
 TEXTS = {
     "gb18030": "列车晚点了一个小时。这家餐馆的汤太咸了。",
@@ -52,6 +55,16 @@ def test_a_wrong_encoding_is_told_with_the_likely_one(tmp_path: Path, encoding: 
         read(path, "utf-8")
     advice = f"; the file seems to be {encoding}: set data.encoding or --encoding to that, or save the file as UTF-8"
     assert str(caught.value).startswith(f"{path}, ") and str(caught.value).endswith(advice)
+
+
+def test_the_message_in_the_docs_is_that_of_the_table_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw").mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "tables" / "windows.csv", "data/raw/all.csv")
+    (message,) = re.findall(r"`(data/raw/all\.csv, row 1: [^`]*)`", (ROOT / "docs" / "data.md").read_text())
+    with pytest.raises(InputError) as caught:
+        list(read_table(Path("data/raw/all.csv"), ("Meldung", "Thema"), with_others=False))
+    assert str(caught.value) == " ".join(message.split())
 
 
 def test_a_large_file_is_guessed_by_its_beginning(tmp_path: Path) -> None:

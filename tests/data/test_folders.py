@@ -22,12 +22,12 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, **parameters: object)
     set_params(Workspace(folder), "data", dataset="csv", **parameters)
 
 
-def write_parts(folder: Path) -> None:
+def write_parts(folder: Path, encoding: str = "utf-8") -> None:
     """Write rows 1 to 3, 4 to 6 and 7 to 9 of three classes into three files."""
     folder.mkdir(parents=True)
     for number, name in enumerate(("part-10.jsonl", "part-2.jsonl.gz", "part-3.jsonl")):
         rows = [{"text": f"Row number {'abcdefghi'[3 * number + k]}", "label": k} for k in range(3)]
-        content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        content = "".join(json.dumps(row) + "\n" for row in rows).encode(encoding)
         (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     (folder / ".hidden.csv").write_text("text,label\n")
 
@@ -59,9 +59,9 @@ def test_the_rows_of_several_files_are_counted_on(tmp_path: Path, monkeypatch: p
 
 
 def test_a_folder_has_training_rows_and_a_file_the_test_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_parts(tmp_path / "my")
-    (tmp_path / "test.csv").write_text("label,text\n0,Another\n1,One more\n2,The last\n")
-    prepare(tmp_path, monkeypatch, file="my", pattern="part-?.*", test_file="test.csv")
+    write_parts(tmp_path / "my", "utf-16")
+    (tmp_path / "test.csv").write_text("label,text\n0,Another\n1,One more\n2,The last\n", "utf-16")
+    prepare(tmp_path, monkeypatch, file="my", pattern="part-?.*", test_file="test.csv", encoding="utf-16")
     download.main()
     preprocess.main()
     rows = pq.read_table("data/clean/rows.parquet").to_pylist()

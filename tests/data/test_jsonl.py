@@ -30,14 +30,14 @@ def test_values_become_text_as_json_writes_them(tmp_path: Path, name: str) -> No
         '{"id": {"nested": []}, "label": 1, "text": "Café \\ud83d\\ude80", "lead": ""}',
         "",
         '{"text": "NaN", "lead": null, "label": true}\r',
-        '{"text": 1.50, "lead": "é", "label": ' + "9" * 5000 + "}",
+        '{"text": 1.50, "lead": "é", "label": ' + "9" * 4000 + "}",
         '{"text": NaN, "lead": false, "label": null, "text ": "another"}',
     )
     (chunk,) = read_rows(path, LAYOUT)
     assert chunk[["text", "context", "label", "row"]].to_numpy().tolist() == [
         ["Café 🚀", "", "1", 1],
         ["NaN", "", "true", 2],
-        ["1.50", "é", "9" * 5000, 3],
+        ["1.5", "é", "9" * 4000, 3],
         ["", "false", "", 4],
     ]
 
@@ -64,6 +64,7 @@ def test_what_python_writes_is_read_as_it_was(
         (['{"text": ["A"], "label": 1}'], "line 1: field 'text' is a list: expected a text, a number, true, false"),
         (['{"text": "A", "label": {}}'], "line 1: field 'label' is an object: expected a text, a number, true, false"),
         (["", '{"text": "A", "label": 1'], "line 2 is not JSON (Expecting ',' delimiter): expected an object on each"),
+        (['{"text": "A", "label": ' + "9" * 5000 + "}"], "line 1 is not JSON (Exceeds the limit (4300 digits)"),
         (["7"], "line 1 is no object: expected one on each line"),
         (['{"text": "\\ud800", "label": 1}'], "line 1 has half a pair of surrogates"),
         (['{"text": "A", "label": 1, "more\\udce9": 1}'], "line 1 has half a pair of surrogates"),
@@ -76,9 +77,9 @@ def test_wrong_lines(tmp_path: Path, lines: list[str], message: str) -> None:
 
 
 def test_bulk_prediction_keeps_the_fields_of_the_first_object(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", '{"id": 7, "text": "A"}', '{"text": "B"}')
+    path = write(tmp_path / "a.jsonl", '{"id": 7, "text": "A", "tags": ["é", {"n": 1.5}]}', '{"text": "B"}')
     (chunk,) = read_table(path, ("text",))
-    assert chunk.to_dict("list") == {"id": ["7", ""], "text": ["A", "B"]}
+    assert chunk.to_dict("list") == {"id": ["7", ""], "text": ["A", "B"], "tags": ['["é", {"n": 1.5}]', ""]}
     with pytest.raises(InputError, match="line 3 has a field 'more' that the first line lacks"):
         list(read_table(write(path, '{"text": "A"}', '{"text": "B"}', '{"more": 1, "text": "C"}'), ("text",)))
 

@@ -66,6 +66,7 @@ def test_metrics_can_be_shown(quick: Workspace) -> None:
 CHANGES = {  # of a parameter → the stages that depend on it, besides evaluate, and those that run
     # The sample has columns of its own, so this one changes nothing that is read.
     ("text_column: text", "text_column: headline"): (["preprocess"], ["preprocess", "evaluate"]),
+    ("encoding: utf-8", "encoding: cp1252"): (["preprocess"], ["preprocess", "evaluate"]),
     ("numbers: keep", "numbers: mask"): (["preprocess"], STAGES[1:]),
     ("seed: 1\n  context_words", "seed: 2\n  context_words"): (["split"], STAGES[2:]),
     ("max_tokens: 64", "max_tokens: 6"): (

@@ -17,8 +17,8 @@ from unroll.data.unpack import group_rows, open_unpacked
 def read_objects(path: Path, required: Sequence[str], with_others: bool, encoding: str) -> Iterator[pd.DataFrame]:
     """Yield chunks with the required fields as columns; with_others: with all fields of the first object.
 
-    A number is the text that stands in the file; true and false are these words. Null is a missing value, and so is
-    what some programs write for one, NaN.
+    Values that are no texts are written as JSON has them: 1, true. Null is a missing value, and so is what some
+    programs write for one, NaN. A field that stands twice in an object has its last value.
 
     Raises:
         InputError: a line is too long or is no JSON object, lacks a required field, has a list or an object in one, or,
@@ -49,13 +49,13 @@ def _parse_lines(path: Path, unpacked: io.BufferedIOBase, encoding: str) -> Iter
 
 def _parse_object(line: str, place: str) -> dict[str, Any]:
     try:
-        fields = json.loads(line, parse_int=str, parse_float=str, parse_constant=lambda name: None)
-        if "\\u" in line:
-            json.dumps(fields, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        raise InputError(f"{place} is not JSON ({error.msg}): expected an object on each line") from None
+        fields = json.loads(line, parse_constant=lambda name: None)
+        json.dumps(fields, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise InputError(f"{place} has half a pair of surrogates, \\ud800 to \\udfff: expected both") from None
+    except ValueError as error:  # also an integer of thousands of digits
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+        raise InputError(f"{place} is not JSON ({reason}): expected an object on each line") from None
     except RecursionError:
         raise InputError(f"{place} is not JSON: lists or objects are nested too deep") from None
     if not isinstance(fields, dict):
@@ -73,13 +73,13 @@ def _choose_values(
     more = next((name for name in fields if name not in names), None) if with_others else None
     if more is not None:
         raise InputError(f"{place} has a field {more!r} that the first line lacks: expected no others than there")
-    return [_write_out(fields.get(name), name, place) for name in names]
+    return [_write_out(fields.get(name), name, name in required, place) for name in names]
 
 
-def _write_out(value: Any, name: str, place: str) -> str:
-    if isinstance(value, dict | list):
+def _write_out(value: Any, name: str, required: bool, place: str) -> str:
+    if required and isinstance(value, dict | list):
         kind = "an object" if isinstance(value, dict) else "a list"
         raise InputError(f"{place}: field {name!r} is {kind}: expected a text, a number, true, false or null")
     if isinstance(value, str):
         return value
-    return "" if value is None else json.dumps(value)
+    return "" if value is None else json.dumps(value, ensure_ascii=False)

@@ -70,6 +70,8 @@ class DataParams(SourceParams):
         test = "data.test_url" if self.test_url else "data.test_file"
         if self.test_location and not self.location:
             raise ValueError(f"{test} is set while data.file and data.url are not: expected one of them")
+        if self.pattern and not self.location:
+            raise ValueError("data.pattern is set while data.file and data.url are not: expected a folder there")
         if self.test_location and self.dataset == "imdb":
             raise ValueError(f"{test} = {self.test_location!r}: expected none, as imdb's archive has the test rows")
         return self
