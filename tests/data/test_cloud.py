@@ -1,6 +1,8 @@
 """Files of a real server that speaks S3, through DVC's filesystems."""
 
 import hashlib
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +14,16 @@ from unroll.data import download
 from unroll.data.download import fetch, fetch_cached
 from unroll.data.folders import list_files
 from unroll.data.tables import SUFFIXES
+from unroll.stages import download as download_stage
+from workspaces import ROOT, Workspace, set_params
 
-CONTENT = b"text,label\n" + b"Shares fall,Business\n" * 200_000  # 4 MB, several blocks
+HEADER = b"text,label\n"
+CONTENT = HEADER + b"Shares fall,Business\n" * 200_000  # 4 MB, several blocks
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    objects = {"a/b c.csv": CONTENT, "a/x.csv": b"text,label\n", "a/old/y.csv": b"", "a/": b""}
+    objects = {"a/b c.csv": CONTENT, "a/x.csv": HEADER, "a/old/y.csv": b"", "a/": b""}
     with start_s3("team", **objects) as address:
         yield address
 
@@ -55,6 +60,19 @@ def test_a_file_is_copied_and_a_folder_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("environment")
+def test_a_folder_in_a_cloud_is_downloaded_by_the_stage(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    changes = {"dataset": "csv", "url": "s3://team/a/", "pattern": "*.csv", "test_url": "s3://team/a/x.csv"}
+    set_params(Workspace(tmp_path), "data", **changes, test_sha256=hashlib.sha256(HEADER).hexdigest())
+    download_stage.main()
+    raw = tmp_path / "data" / "raw"
+    assert (raw / "train" / "b c.csv").read_bytes() == CONTENT
+    assert (raw / "train" / "x.csv").read_bytes() == (raw / "test.csv").read_bytes() == HEADER
+    names = [source["name"] for source in json.loads((raw / "sources.json").read_text())]
+    assert names == ["train/b c.csv", "train/x.csv", "test.csv"]
+
+
+@pytest.mark.usefixtures("environment")
 def test_a_file_whose_checksum_is_known_is_kept(tmp_path: Path) -> None:
     checksum = hashlib.sha256(CONTENT).hexdigest()
     path = fetch_cached("s3://team/a/b c.csv", checksum, tmp_path, "model.embeddings")
@@ -81,7 +99,7 @@ def test_endpoint_and_keys_may_be_those_of_a_remote_of_dvc(address: str, tmp_pat
     lines = "".join(f"{name} = {value}\n" for name, value in options.items())
     (tmp_path / ".dvc" / "config.local").write_text(f"['remote \"storage\"']\n{lines}")
     fetch("remote://storage/x.csv", tmp_path / "a.csv")
-    assert (tmp_path / "a.csv").read_bytes() == b"text,label\n"
+    assert (tmp_path / "a.csv").read_bytes() == HEADER
     found = list_files("remote://storage/", "x*", SUFFIXES, "data.url")
     assert found == ["remote://storage/x.csv"]
     with pytest.raises(InputError, match=r"data.url: remote://storage/none.csv does not exist"):
