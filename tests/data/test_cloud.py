@@ -23,7 +23,7 @@ CONTENT = HEADER + b"Shares fall,Business\n" * 200_000  # 4 MB, several blocks
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    objects = {"a/b c.csv": CONTENT, "a/x.csv": HEADER, "a/old/y.csv": b"", "a/": b""}
+    objects = {"a/b c.csv": CONTENT, "a/x.csv": HEADER, "a/old/y.csv": b"", "c/": b"", "c/z.csv": HEADER}
     with start_s3("team", **objects) as address:
         yield address
 
@@ -53,6 +53,7 @@ def test_a_file_is_copied_and_a_folder_listed(tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_bytes() == CONTENT
     found = list_files("s3://team/a/", "*.csv", SUFFIXES, "data.url")
     assert found == ["s3://team/a/b c.csv", "s3://team/a/x.csv"]
+    assert list_files("s3://team/c/", None, SUFFIXES, "data.url") == ["s3://team/c/z.csv"]
     with pytest.raises(InputError, match=r"data.url: s3://team/a has the folder 'old' in it: expected files alone"):
         list_files("s3://team/a/", None, SUFFIXES, "data.url")
     with pytest.raises(InputError, match=r"data.url: s3://team/a is a folder: expected a file"):
