@@ -128,6 +128,8 @@ def test_debris_is_not_among_the_frequent_words_of_real_rows(ag_news: Path) -> N
         "text_column": "text",
         "label_column": "label",
         "context_column": None,
+        "pattern": None,
+        "encoding": "utf-8",
     }
     words: Counter[str] = Counter()
     for rows in read_rows(ag_news, choose_layout(DataParams(**data, **rest))):
