@@ -12,6 +12,7 @@ from unroll.cli.data import data
 from unroll.cli.labels import labels
 from unroll.cli.model import gradients, neighbors, predict
 from unroll.cli.results import compare, metrics, runs, ui
+from unroll.cli.search import search
 from unroll.cli.spread import spread
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (data, labels, predict, neighbors, metrics, runs, compare, gradients, spread, check, ui):
+for command in (data, labels, predict, neighbors, metrics, runs, compare, gradients, spread, search, check, ui):
     app.command()(command)
 
 

@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from unroll.cluster.spread import Show
 
 
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Scheduler of a Dask cluster. By default a cluster on this machine.", show_default=False
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(help="On this machine, how many at a time. By default one for each core.", min=1, show_default=False),
+]
+NeedsOption = Annotated[
+    list[str] | None, typer.Option(metavar="RESOURCE", help="Use only workers that have it, such as gpu.")
+]
+RemoteOption = Annotated[str, typer.Option(help="Git's remote, which workers clone and send experiments to.")]
+
+
 def spread(
     set_param: Annotated[
         list[str] | None,
@@ -22,24 +38,10 @@ def spread(
     file: Annotated[
         Path | None, typer.Option(help="A file of experiments: on each line overrides, with spaces between them.")
     ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Scheduler of a Dask cluster. By default a cluster on this machine.",
-            show_default=False,
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="On this machine, how many at a time. By default one for each core.", min=1, show_default=False
-        ),
-    ] = None,
-    needs: Annotated[
-        list[str] | None, typer.Option(metavar="RESOURCE", help="Use only workers that have it, such as gpu.")
-    ] = None,
-    remote: Annotated[str, typer.Option(help="Git's remote, which workers clone and send experiments to.")] = "origin",
+    on: OnOption = None,
+    workers: WorkersOption = None,
+    needs: NeedsOption = None,
+    remote: RemoteOption = "origin",
 ) -> None:
     """Run a grid of experiments on many machines; those that Git's remote has already are not run again.
 
@@ -48,7 +50,7 @@ def spread(
     """
     from unroll.cluster.checks import asks_for_portable, choose_tracking, find_source, read_experiments
     from unroll.cluster.grid import plan_experiments, read_grids
-    from unroll.cluster.spread import fetch_experiments, list_finished, run_all
+    from unroll.cluster.spread import fetch_experiments, list_finished, open_crew, run_experiments
     from unroll.tracking.store import connect
 
     grids = [*([set_param] if set_param else []), *(read_grids(file) if file else [])]
@@ -67,8 +69,10 @@ def spread(
             connect(name)  # so that workers find the experiment, and its folder of artifacts
         with show_states([one.name for one in missing]) as show:
             need_portable = all(asks_for_portable(one.train) for one in params)
-            outcomes = run_all(missing, source, need_portable, environment, on, workers, needs or [], show)
-        failed = {name: reason for name, reason in outcomes.items() if reason}
+            with open_crew(source, need_portable, environment, on, workers, needs or []) as crew:
+                for name, reason in run_experiments(crew, missing, show):
+                    show(name, f"failed: {reason}" if reason else "done")
+                    failed |= {name: reason} if reason else {}
     fetch_experiments(remote, [one.name for one in experiments if one.name not in failed])
     if failed:
         name, reason = next(iter(failed.items()))
@@ -104,4 +108,4 @@ def show_states(names: list[str]) -> "Iterator[Show]":
 
 
 def is_over(state: str) -> bool:
-    return state == "done" or state.startswith("failed")
+    return state.startswith(("done", "failed", "pruned"))

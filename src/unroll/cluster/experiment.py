@@ -22,6 +22,8 @@ from tempfile import mkdtemp
 
 import psutil
 
+from unroll.cluster.pruning import HISTORY, find_pruned, read_curve
+
 STAGE = re.compile(r"Running stage '(.*)':")
 DVC = (sys.executable, "-m", "dvc")
 
@@ -32,7 +34,8 @@ class Job:
 
     targets: stages to run; if there are any, this only prepares experiments, and only DVC's run cache is pushed.
     commit, folder: what to check out, and the pipeline's folder in it; git_url: where from; storage, storage_url: DVC's
-    remote; environment: variables that its commands get.
+    remote; environment: variables that its commands get; objective, limits: an experiment that these show to be pruned
+    (`find_pruned`) is not pushed.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Job:
     storage: str
     storage_url: str
     environment: dict[str, str] = field(default_factory=dict)
+    objective: str = ""
+    limits: tuple[float, ...] = ()
 
 
 class Failure(Exception):
@@ -76,6 +81,10 @@ def run_experiment(job: Job, tell: Callable[[str], None]) -> None:
         fetch_data(folder, environment)
         options = [part for override in job.overrides for part in ("--set-param", override)]
         run("exp", "run", "--name", job.name, *options, *job.targets)
+        if job.limits and not job.targets:
+            curve = read_curve((folder / HISTORY).read_text(encoding="utf-8"), job.objective)
+            if epoch := find_pruned(curve, job.limits, job.objective):
+                raise Failure(f"pruned at epoch {epoch}")
         tell("sends data")
         run("push", "--quiet", "--run-cache")
         if not job.targets:

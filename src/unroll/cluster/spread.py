@@ -4,9 +4,9 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ def open_client(address: str | None, workers: int | None) -> "Iterator[Client]":
         import dask
         from distributed import Client, LocalCluster
     except ModuleNotFoundError:
-        raise InputError("unroll spread needs Dask: `make cluster` installs it") from None
+        raise InputError("experiments on workers need Dask: `make cluster` installs it") from None
     settings = {"distributed.scheduler.allowed-failures": RETRIES, "distributed.comm.timeouts.connect": "10s"}
     with dask.config.set(settings):
         if address is None:
@@ -61,32 +61,46 @@ def open_client(address: str | None, workers: int | None) -> "Iterator[Client]":
             yield client
 
 
-def run_all(
-    experiments: list[Experiment],
+@dataclass(frozen=True)
+class Crew:
+    """Workers that are fit for a commit's experiments.
+
+    template: a job without name and overrides; stages, params: those that come before a training (`split_stages`);
+    resources: what each job needs of a worker; prepared: what was done for experiments with the same data, by name.
+    """
+
+    client: "Client"
+    template: Job
+    stages: tuple[str, ...]
+    params: tuple[str, ...]
+    resources: dict[str, float]
+    prepared: "dict[str, Future[str]]" = field(default_factory=dict)
+
+
+@contextmanager
+def open_crew(
     source: Source,
     need_portable: bool,
     environment: dict[str, str],
     address: str | None,
     workers: int | None,
     needs: list[str],
-    show: Show,
-) -> dict[str, str]:
-    """Look at the workers, then run experiments on them; return why each failed, or an empty text, by name.
+) -> Iterator[Crew]:
+    """Look at the workers of the cluster at `address`, or of one on this machine, and send them what DVC has here.
 
-    need_portable: whether all of them compute portable bytes where the processor can.
+    need_portable: whether all experiments compute portable bytes where the processor can.
 
     Raises:
-        InputError: the workers are not fit for them.
+        InputError: the workers are not fit for experiments.
     """
-    stages, read = split_stages(Path("dvc.yaml"))
-    preparations = plan_preparations(experiments, stages, read, source.commit, source.folder)
+    stages, params = split_stages(Path("dvc.yaml"))
     template = Job(
         "", (), (), source.commit, source.folder, source.git_url, source.storage, source.storage_url, environment
     )
     with open_client(address, workers) as client:
         send_data()
         check_workers(inspect_workers(client, template, needs), read_pinned_names(source.root), need_portable)
-        return run_experiments(client, experiments, preparations, template, stages, dict.fromkeys(needs, 1), show)
+        yield Crew(client, template, stages, params, dict.fromkeys(needs, 1))
 
 
 def inspect_workers(client: "Client", template: Job, needs: list[str]) -> dict[str, dict[str, Any]]:
@@ -103,52 +117,44 @@ def inspect_workers(client: "Client", template: Job, needs: list[str]) -> dict[s
     for need in needs:
         if not any(need in worker["resources"] for worker in known.values()):
             raise InputError(f"--needs {need}: no worker has it; `dask worker --resources {need}=1` gives it")
-    hosts = {worker["host"]: address for address, worker in known.items()}
     try:
-        return client.run(inspect_worker, template, workers=list(hosts.values()))
+        return client.run(inspect_worker, template, workers=find_hosts(client))
     except Exception as error:  # whatever another installation raises
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"a worker cannot run experiments ({reason}): expected `make cluster` there") from None
 
 
-def run_experiments(
-    client: "Client",
-    experiments: list[Experiment],
-    preparations: Mapping[str, Experiment],
-    template: Job,
-    stages: tuple[str, ...],
-    resources: dict[str, float],
-    show: Show,
-) -> dict[str, str]:
-    """Run experiments on the workers; return why each failed, or an empty text, by name.
+def find_hosts(client: "Client") -> list[str]:
+    """Return the address of one worker of each machine."""
+    known = client.scheduler_info(n_workers=-1)["workers"]
+    return list({worker["host"]: address for address, worker in known.items()}.values())
 
-    template: a job without name and overrides. A failing experiment keeps no other from ending. If a worker dies, its
-    experiment runs again elsewhere.
+
+def run_experiments(crew: Crew, experiments: list[Experiment], show: Show) -> Iterator[tuple[str, str]]:
+    """Run experiments on the workers; yield the name of each that ended, and why it failed, or an empty text.
+
+    A failing experiment keeps no other from ending. If a worker dies, its experiment runs again elsewhere.
     """
     from distributed import as_completed
 
-    client.subscribe_topic(TOPIC, lambda event: show(*event[1]))
-    waiting: dict[str, Future[str]] = {}
+    commit, folder = crew.template.commit, crew.template.folder
+    preparations = plan_preparations(experiments, crew.stages, crew.params, commit, folder)
+    crew.client.subscribe_topic(TOPIC, lambda event: show(*event[1]))
     for one in preparations.values():
-        if one.name not in waiting:
-            job = replace(template, name=one.name, overrides=one.overrides, targets=stages)
-            waiting[one.name] = _submit(client, job, None, resources)
+        if one.name not in crew.prepared:
+            job = replace(crew.template, name=one.name, overrides=one.overrides, targets=crew.stages)
+            crew.prepared[one.name] = _submit(crew, job, None)
     futures: dict[Future[str], str] = {}
     for one in experiments:
-        before = waiting[preparations[one.name].name] if one.name in preparations else None
-        job = replace(template, name=one.name, overrides=one.overrides)
-        futures[_submit(client, job, before, resources)] = one.name
-    outcomes = {}
+        before = crew.prepared[preparations[one.name].name] if one.name in preparations else None
+        futures[_submit(crew, replace(crew.template, name=one.name, overrides=one.overrides), before)] = one.name
     for future in as_completed(futures):
-        name = futures[future]
-        outcomes[name] = _find_failure(future)
-        show(name, f"failed: {outcomes[name]}" if outcomes[name] else "done")
-    return outcomes
+        yield futures[future], _find_failure(future)
 
 
-def _submit(client: "Client", job: Job, before: "Future[str] | None", resources: dict[str, float]) -> "Future[str]":
-    return client.submit(
-        run_job, asdict(job), before, key=job.name, pure=False, retries=RETRIES, resources=resources or None
+def _submit(crew: Crew, job: Job, before: "Future[str] | None") -> "Future[str]":
+    return crew.client.submit(
+        run_job, asdict(job), before, key=job.name, pure=False, retries=RETRIES, resources=crew.resources or None
     )
 
 
