@@ -39,7 +39,7 @@ $(VENV)/.developing: requirements-dev.txt requirements-cluster.txt $(VENV)/.inst
 	$(COMPILE)
 	@touch $@
 
-cluster: setup  ## install what `unroll spread` needs on top (docs/scale.md)
+cluster: setup  ## install what `unroll spread` and `search` need on top (docs/scale.md)
 	$(PIP) --quiet -r requirements-cluster.txt
 	$(COMPILE)
 

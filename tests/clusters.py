@@ -1,6 +1,7 @@
-"""Real Dask clusters on this machine, each of their processes one of its own."""
+"""Real Dask clusters on this machine, repositories whose experiments they run, and commands that are followed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,12 +9,28 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from workspaces import find_free_port, make_environment
+import pytest
+
+from workspaces import Workspace, find_free_port, make_environment
 
 DASK = (sys.executable, "-m", "dask")
 HOST = ("--host", "127.0.0.1", "--no-dashboard")
 
 Process = subprocess.Popen[str]
+
+
+def share(source: Workspace, folder: Path, pipeline: str = ".") -> Workspace:
+    """Copy a repository and give it remotes of Git and DVC that have all that it has."""
+    workspace = source.copy_to(folder / "clone")
+    Workspace(workspace.path / pipeline).run("dvc", "remote", "add", "--default", "store", str(folder / "store"))
+    workspace.commit()
+    workspace.run("git", "clone", "--quiet", "--bare", ".", str(folder / "remote.git"))
+    workspace.run("git", "remote", "add", "origin", str(folder / "remote.git"))
+    return workspace
+
+
+def list_names(workspace: Workspace, *remote: str) -> list[str]:
+    return sorted(workspace.run("dvc", "exp", "list", "--name-only", *remote).stdout.split())
 
 
 @contextmanager
@@ -61,3 +78,13 @@ def start_cluster(folder: Path, workers: int, **environment: str) -> Iterator[tu
             if workers:
                 client.wait_for_workers(workers, timeout=60)
         yield address, process
+
+
+def read_until(process: Process, pattern: str) -> str:
+    """Return the first line of the process that matches."""
+    seen = []
+    for line in process.stdout or ():
+        seen.append(line)
+        if re.search(pattern, line):
+            return line
+    pytest.fail(f"expected a line that matches {pattern!r}, got {''.join(seen)}")

@@ -2,39 +2,23 @@
 
 import csv
 import io
-import os
-import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from workspaces import Workspace, find_free_port, make_environment
+from clusters import list_names, read_until, share, start
+from workspaces import Workspace, find_free_port
 
 pytestmark = pytest.mark.slow
 SECONDS = 300  # at most, for what takes a few on an idle machine
 
 Start = Callable[..., AbstractContextManager["subprocess.Popen[str]"]]
-
-
-def share(source: Workspace, folder: Path, pipeline: str = ".") -> Workspace:
-    """Copy a repository and give it remotes of Git and DVC that have all that it has."""
-    workspace = source.copy_to(folder / "clone")
-    Workspace(workspace.path / pipeline).run("dvc", "remote", "add", "--default", "store", str(folder / "store"))
-    workspace.commit()
-    workspace.run("git", "clone", "--quiet", "--bare", ".", str(folder / "remote.git"))
-    workspace.run("git", "remote", "add", "origin", str(folder / "remote.git"))
-    return workspace
-
-
-def list_names(workspace: Workspace, *remote: str) -> list[str]:
-    return sorted(workspace.run("dvc", "exp", "list", "--name-only", *remote).stdout.split())
 
 
 def list_left(folder: Path) -> list[str]:
@@ -93,25 +77,6 @@ def test_a_repeated_command_runs_nothing_and_no_clone_is_left(spread: tuple[Work
     assert list_left(workspace.path.parent) == ["cache"]
 
 
-@contextmanager
-def start(*command: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run a command in a group of processes that ends with the block."""
-    with subprocess.Popen(
-        command,
-        env=make_environment() | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
 @pytest.fixture
 def hello(quick: Workspace, tmp_path: Path) -> Workspace:
     """The pipeline hello, committed without tracking, of which experiments take seconds; its caches are beside it."""
@@ -143,16 +108,6 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]", St
 def start_spread(hello: Workspace, address: str) -> AbstractContextManager["subprocess.Popen[str]"]:
     command = ("unroll", "spread", "--on", address, "-S", "train.seed=1,2", "-S", "train.patience=30")
     return start("env", "--chdir", str(hello.path), *command)
-
-
-def read_until(process: "subprocess.Popen[str]", pattern: str) -> str:
-    """Return the first line of the process that matches."""
-    seen = []
-    for line in process.stdout or ():
-        seen.append(line)
-        if re.search(pattern, line):
-            return line
-    pytest.fail(f"expected a line that matches {pattern!r}, got {''.join(seen)}")
 
 
 def find_experiments(folder: Path) -> list[psutil.Process]:

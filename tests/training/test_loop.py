@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from builders import make_config, make_params, make_tokens
 from unroll.base.devices import check_precision, choose_device, make_repeatable
 from unroll.base.errors import InputError
+from unroll.cluster.pruning import DIVERGED
 from unroll.models.classifier import TextClassifier, drop_words
 from unroll.models.predict import compute_outputs
 from unroll.text.tokens import UNKNOWN_ID, Tokens
@@ -145,8 +146,9 @@ def test_a_loss_that_is_no_number_stops_the_training() -> None:
         r"the loss became nan in epoch 2, step 3, at learning rate 0.01; the gradients' norms of the last steps were "
         r"[\d.]+, [\d.]+, nan: expected finite numbers; try a lower train.learning_rate or train.clip_norm"
     )
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as error:
         train_model(model, Task(train, val, make_params(), options=Options(augment=spoil)))
+    assert DIVERGED.search(str(error.value))  # by which a search knows it
 
 
 def test_class_weights_balance_a_rare_class() -> None:

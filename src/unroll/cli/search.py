@@ -82,7 +82,7 @@ def search(
         picture.parent.mkdir(exist_ok=True)
         draw_search(study, plan).savefig(picture, dpi=110)
     print_best(study, plan)
-    print(f"{picture}: the history, and which parameters mattered")
+    print(f"{picture} shows the history, and which parameters mattered")
 
 
 def print_best(study: "Study", plan: "Search") -> None:
@@ -91,6 +91,11 @@ def print_best(study: "Study", plan: "Search") -> None:
     from unroll.cluster.space import write_value
 
     best, trials = list_best(study), study.get_trials()
+    pruned = sum(trial.value is None and bool(trial.intermediate_values) for trial in trials)
+    diverged = len(trials) - len(best) - pruned
+    print(f"{len(trials)} trials: {len(best)} complete, {pruned} pruned, {diverged} diverged")
+    if not best:
+        return
     names = [one.name for one in plan.space.ranges]
     rows = [
         [
@@ -101,6 +106,5 @@ def print_best(study: "Study", plan: "Search") -> None:
         ]
         for trial in best[:SHOWN]
     ]
-    print(f"{len(trials)} trials: {len(best)} complete, {len(trials) - len(best)} pruned; the best in validation:\n")
     print_table(["trial", plan.objective, *names, "experiment"], rows, Format.TABLE)
     print(f"`dvc exp apply {best[0].user_attrs['experiment']}` puts the best one into the workspace")

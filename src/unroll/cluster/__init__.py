@@ -1,1 +1,1 @@
-"""Experiments on many machines: a grid of them, each run by a worker of a Dask cluster in a clone of its own."""
+"""Experiments on many machines: grids and searches, each experiment run by a Dask worker in a clone of its own."""

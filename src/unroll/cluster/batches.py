@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from unroll.base.errors import InputError
 from unroll.cluster.grid import Experiment
-from unroll.cluster.pruning import find_limits, find_pruned
+from unroll.cluster.pruning import DIVERGED, find_limits, find_pruned
 from unroll.cluster.search import Outcome, Search, add_outcome, ask_batch, read_history, read_objective
 from unroll.cluster.spread import Crew, Show, fetch_experiments, list_finished, run_experiments
 from unroll.cluster.trials import find_pruned_curve, find_runs, stop_early, tag_runs
@@ -53,7 +53,8 @@ def try_batch(search: Search, study: "Study", places: Places, number: int, size:
     for name in complete:
         outcomes[name] = judge_complete(search, name, limits)
     if places.store:
-        pruned = {name: len(outcome.curve) for name, outcome in outcomes.items() if outcome.score is None}
+        ended = {name: len(outcome.curve) for name, outcome in outcomes.items() if outcome.score is None}
+        pruned = {name: epoch for name, epoch in ended.items() if epoch}
         tag_runs(places.store, search.name, find_runs(places.store, experiments), pruned)
     if failed:
         name, reason = next(iter(failed.items()))
@@ -65,7 +66,7 @@ def try_batch(search: Search, study: "Study", places: Places, number: int, size:
 def run_missing(
     search: Search, places: Places, missing: list[Experiment], limits: list[float], outcomes: dict[str, Outcome]
 ) -> dict[str, str]:
-    """Run experiments; add those that are pruned to `outcomes`, and return why others failed, by name."""
+    """Run experiments; add those that are pruned or diverge to `outcomes`; return why others failed."""
     if not missing:
         return {}
     crew = places.start_crew()
@@ -83,6 +84,9 @@ def run_missing(
                 outcomes |= find_pruned_trials(search, places, {name}, limits)
             if name in outcomes:
                 places.show(name, f"pruned at epoch {len(outcomes[name].curve)}")
+            elif DIVERGED.search(reason):
+                outcomes[name] = Outcome(name, [])
+                places.show(name, f"failed: {reason}")
             elif reason:
                 failed[name] = reason
                 places.show(name, f"failed: {reason}")

@@ -18,7 +18,7 @@ def draw_search(study: "Study", search: Search) -> Figure:
     figure = Figure(figsize=(11, 4), layout="constrained")
     history, importance = figure.subplots(1, 2, width_ratios=[3, 2])
     complete = sorted(list_best(study), key=lambda trial: trial.number)
-    pruned = [trial for trial in study.get_trials() if trial.value is None]
+    pruned = [trial for trial in study.get_trials() if trial.value is None and trial.intermediate_values]
     scores = [trial.value or 0.0 for trial in complete]
     best = np.minimum.accumulate(scores) if search.direction == "minimize" else np.maximum.accumulate(scores)
     numbers = [trial.number + 1 for trial in complete]

@@ -7,6 +7,7 @@ time: one that ends first is judged by the same rule, and counts as pruned at th
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from statistics import median
@@ -15,6 +16,9 @@ F1, LOSS = "val_macro_f1", "val_loss"  # what a search goes by, in metrics/train
 HISTORY = "metrics/plots/history.csv"
 LEAST_CURVES = 4  # complete trials that it takes to judge others
 GRACE = 2  # epochs after which nobody is judged yet
+DIVERGED = re.compile(
+    r"loss became (nan|-?inf) in epoch"
+)  # in the line with which a training ends that came to nothing
 
 
 def find_limits(curves: Sequence[Sequence[float]], objective: str) -> list[float]:

@@ -84,7 +84,7 @@ class Search:
 class Outcome:
     """What came of a trial: its experiment, its score in validation by epoch, and that of the model that was kept.
 
-    score: None if the trial was pruned, at the curve's last epoch.
+    score: None if the trial was pruned, at the curve's last epoch, or if it diverged, without a curve.
     """
 
     experiment: str
@@ -142,9 +142,10 @@ def add_outcome(study: "Study", space: Space, values: Mapping[str, Any], outcome
     """Add an ended trial to a study, which then has all of it or nothing."""
     from optuna.trial import TrialState, create_trial
 
+    without_score = TrialState.PRUNED if outcome.curve else TrialState.FAIL
     study.add_trial(
         create_trial(
-            state=TrialState.PRUNED if outcome.score is None else TrialState.COMPLETE,
+            state=without_score if outcome.score is None else TrialState.COMPLETE,
             value=outcome.score,
             params=dict(values),
             distributions=make_distributions(space),
