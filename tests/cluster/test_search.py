@@ -3,6 +3,7 @@
 import json
 import math
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,15 @@ def test_one_search_at_a_time_uses_the_file_and_what_is_no_study_is_told(tmp_pat
         pass
     file.write_text("no database")
     with pytest.raises(InputError, match=r"a\.db is no database of Optuna: delete it"), open_study(file, SEARCH):
+        pass
+
+
+def test_without_optuna_one_line_says_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with (
+        pytest.raises(InputError, match="needs Optuna: `make cluster` installs it"),
+        open_study(tmp_path / "a", SEARCH),
+    ):
         pass
 
 

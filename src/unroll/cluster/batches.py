@@ -47,14 +47,14 @@ def try_batch(search: Search, study: "Study", places: Places, number: int, size:
     outcomes = find_pruned_trials(search, places, set(experiments), limits)
     finished = list_finished(places.remote)
     missing = [one for name, one in experiments.items() if name not in finished and name not in outcomes]
-    failed = run_missing(search, places, missing, limits, outcomes)
+    ended, failed = run_missing(search, places, missing, limits) if missing else ({}, {})
+    outcomes |= ended
     complete = [name for name in experiments if name not in outcomes and name not in failed]
     fetch_experiments(places.remote, complete)
     for name in complete:
         outcomes[name] = judge_complete(search, name, limits)
     if places.store:
-        ended = {name: len(outcome.curve) for name, outcome in outcomes.items() if outcome.score is None}
-        pruned = {name: epoch for name, epoch in ended.items() if epoch}
+        pruned = {name: len(one.curve) for name, one in outcomes.items() if one.score is None and one.curve}
         tag_runs(places.store, search.name, find_runs(places.store, experiments), pruned)
     if failed:
         name, reason = next(iter(failed.items()))
@@ -64,13 +64,12 @@ def try_batch(search: Search, study: "Study", places: Places, number: int, size:
 
 
 def run_missing(
-    search: Search, places: Places, missing: list[Experiment], limits: list[float], outcomes: dict[str, Outcome]
-) -> dict[str, str]:
-    """Run experiments; add those that are pruned or diverge to `outcomes`; return why others failed."""
-    if not missing:
-        return {}
+    search: Search, places: Places, missing: list[Experiment], limits: list[float]
+) -> tuple[dict[str, Outcome], dict[str, str]]:
+    """Run experiments; return the outcomes of those that were pruned or diverged, and why others failed, by name."""
     crew = places.start_crew()
     job = replace(crew.template, objective=search.objective, limits=tuple(limits))
+    outcomes: dict[str, Outcome] = {}
     failed: dict[str, str] = {}
     names = {one.name for one in missing}
     stopping = (
@@ -92,7 +91,7 @@ def run_missing(
                 places.show(name, f"failed: {reason}")
             else:
                 places.show(name, "done")
-    return failed
+    return outcomes, failed
 
 
 def find_pruned_trials(search: Search, places: Places, names: set[str], limits: list[float]) -> dict[str, Outcome]:
