@@ -88,7 +88,6 @@ def search(
 def print_best(study: "Study", plan: "Search") -> None:
     """Print the best trials, and how to apply the best one."""
     from unroll.cluster.search import list_best
-    from unroll.cluster.space import write_value
 
     best, trials = list_best(study), study.get_trials()
     pruned = sum(trial.value is None and bool(trial.intermediate_values) for trial in trials)
@@ -101,7 +100,7 @@ def print_best(study: "Study", plan: "Search") -> None:
         [
             str(trial.number + 1),
             f"{trial.value:.4f}",
-            *(write_value(trial.params[name]) for name in names),
+            *(str(trial.params[name]) for name in names),
             trial.user_attrs["experiment"],
         ]
         for trial in best[:SHOWN]

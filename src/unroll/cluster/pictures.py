@@ -35,7 +35,7 @@ def draw_search(study: "Study", search: Search) -> Figure:
     history.set_ylabel(search.objective)
     history.xaxis.get_major_locator().set_params(integer=True)
     history.grid(alpha=0.3)
-    history.legend()
+    figure.legend(loc="outside lower left", ncols=3)
     shares = find_importances(study, search)
     importance.barh(list(shares), list(shares.values()))
     importance.invert_yaxis()

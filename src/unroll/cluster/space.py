@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from unroll.base.errors import InputError
@@ -31,7 +30,7 @@ class Range:
     @property
     def ends(self) -> tuple[str, ...]:
         """Every choice, or the lowest and the highest number."""
-        return self.choices or (write_value(self.low), write_value(self.high))
+        return self.choices or (str(self.low), str(self.high))
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Space:
 
     def make_overrides(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the overrides of a trial with these values, by parameter."""
-        return tuple(sorted([*self.fixed, *(f"{name}={write_value(value)}" for name, value in values.items())]))
+        return tuple(sorted([*self.fixed, *(f"{name}={value}" for name, value in values.items())]))
 
     def list_corners(self) -> list[Experiment]:
         """Return experiments in which every choice and every end of a range comes up."""
@@ -94,11 +93,6 @@ def _read_numbers(override: str, name: str, low: str, high: str, scale: str | No
     if scale and ends[0] <= 0:
         raise InputError(f"-S {override}: expected ends above 0 on a logarithmic scale")
     return Range(name, (), *ends, bool(scale))
-
-
-def write_value(value: Any) -> str:
-    """Write a value as in params.yaml: small numbers without an exponent, which not every YAML reads as a number."""
-    return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
 
 
 def make_distributions(space: Space) -> "dict[str, BaseDistribution]":
