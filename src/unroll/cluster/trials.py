@@ -60,7 +60,7 @@ def stop_early(
     client: "Client", store: Store, names: Collection[str], limits: Sequence[float], objective: str
 ) -> Iterator[None]:
     """While the block runs, stop trainings of these experiments that their epochs in MLflow show to be pruned."""
-    ended, stopped = Event(), set[str]()  # once: a second request would disturb how a training ends
+    ended, stopped = Event(), set[str]()  # each is asked once: a second time would disturb how it ends
 
     def look() -> None:
         for run in store.client.search_runs([store.experiment_id], "attributes.status = 'RUNNING'"):
