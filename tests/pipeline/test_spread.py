@@ -3,7 +3,6 @@
 import csv
 import io
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from clusters import list_names, read_until, share, start
-from workspaces import Workspace, find_free_port
+from clusters import Process, list_names, read_until, share, start, start_scheduler, start_worker
+from workspaces import Workspace
 
 pytestmark = pytest.mark.slow
 SECONDS = 300  # at most, for what takes a few on an idle machine
 
-Start = Callable[..., AbstractContextManager["subprocess.Popen[str]"]]
+Start = Callable[..., AbstractContextManager[Process]]
 
 
 def list_left(folder: Path) -> list[str]:
@@ -89,23 +88,13 @@ def hello(quick: Workspace, tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]", Start]]:
-    """A scheduler's address, its process, and a function that starts a worker of it."""
-    port = str(find_free_port())
-    address = f"tcp://127.0.0.1:{port}"
-    dask = (sys.executable, "-m", "dask")
-    host = ("--host", "127.0.0.1", "--no-dashboard")
-
-    def start_worker(name: str, *before: str, **environment: str) -> AbstractContextManager["subprocess.Popen[str]"]:
-        options = ("--nthreads", "1", "--no-nanny", "--name", name, "--local-directory", str(tmp_path / name))
-        caches = {"XDG_CACHE_HOME": str(tmp_path / name)}
-        return start(*before, *dask, "worker", address, *host, *options, **(caches | environment))
-
-    with start(*dask, "scheduler", *host, "--port", port) as process:
-        yield address, process, start_worker
+def scheduler(tmp_path: Path) -> Iterator[tuple[str, Process, Start]]:
+    """A scheduler's address, its process, and a function that starts a worker of it in a folder of that name."""
+    with start_scheduler() as (address, process):
+        yield address, process, lambda name, *before, **more: start_worker(address, tmp_path / name, *before, **more)
 
 
-def start_spread(hello: Workspace, address: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+def start_spread(hello: Workspace, address: str) -> AbstractContextManager[Process]:
     command = ("unroll", "spread", "--on", address, "-S", "train.seed=1,2", "-S", "train.patience=30")
     return start("env", "--chdir", str(hello.path), *command)
 
@@ -130,7 +119,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_what_a_dying_worker_did_is_done_again_elsewhere(
-    hello: Workspace, scheduler: tuple[str, "subprocess.Popen[str]", Start], tmp_path: Path
+    hello: Workspace, scheduler: tuple[str, Process, Start], tmp_path: Path
 ) -> None:
     address, _, start_worker = scheduler
     with start_worker("first") as first, start_spread(hello, address) as spread:
@@ -148,7 +137,7 @@ def test_what_a_dying_worker_did_is_done_again_elsewhere(
 
 @pytest.mark.exhaustive
 def test_without_its_scheduler_the_command_ends_and_the_next_does_the_rest(
-    hello: Workspace, scheduler: tuple[str, "subprocess.Popen[str]", Start], tmp_path: Path
+    hello: Workspace, scheduler: tuple[str, Process, Start], tmp_path: Path
 ) -> None:
     address, process, start_worker = scheduler
     with start_worker("first"), start_spread(hello, address) as spread:
@@ -164,7 +153,7 @@ def test_without_its_scheduler_the_command_ends_and_the_next_does_the_rest(
 
 @pytest.mark.exhaustive
 def test_a_worker_with_other_packages_is_refused(
-    hello: Workspace, scheduler: tuple[str, "subprocess.Popen[str]", Start], tmp_path: Path
+    hello: Workspace, scheduler: tuple[str, Process, Start], tmp_path: Path
 ) -> None:
     address, _, start_worker = scheduler
     old = tmp_path / "old" / "torch-1.0.dist-info"
@@ -178,7 +167,7 @@ def test_a_worker_with_other_packages_is_refused(
 
 @pytest.mark.exhaustive
 def test_a_full_disk_is_told_before_anything_starts(
-    hello: Workspace, scheduler: tuple[str, "subprocess.Popen[str]", Start], tmp_path: Path
+    hello: Workspace, scheduler: tuple[str, Process, Start], tmp_path: Path
 ) -> None:
     if subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine allows no mounts of one's own")
