@@ -2,7 +2,11 @@
 
 import csv
 import os
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -43,7 +47,7 @@ def test_the_lock_does_not_depend_on_the_workers(pristine: Workspace, tmp_path: 
         assert workspace.run("dvc", "status", "tokenize").stdout.startswith("Data and pipelines are up to date")
 
 
-DYING = """
+PARTS = """
 import os, signal
 
 def die_once(file):
@@ -52,20 +56,36 @@ def die_once(file):
     except FileExistsError:
         return os.getpid()
     os.kill(os.getpid(), signal.SIGKILL)
+
+def take_long(fifo, number):
+    if number in (0, 3):  # the first waits for the fourth
+        with open(fifo, "r" if number == 0 else "w"):
+            pass
+    return number
 """
 
 
-def test_what_a_dying_worker_did_is_done_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "dying.py").write_text(DYING)
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A module that two workers have, too; they are the ones that the environment asks for."""
+    (tmp_path / "work_on_parts.py").write_text(PARTS)
     monkeypatch.syspath_prepend(tmp_path)
-    import dying
-
     path = os.pathsep.join([str(ROOT / "src"), str(tmp_path)])
     with start_cluster(tmp_path, 2, PYTHONPATH=path) as (address, _):
         monkeypatch.setenv(WORKERS, address)
-        with open_workers() as workers:
-            found = list(workers.map(dying.die_once, [tmp_path / "died"] * 9))
-        assert len(found) == 9 and len(set(found)) == 1 and os.getpid() not in found
+        yield import_module("work_on_parts")
+
+
+def test_what_a_dying_worker_did_is_done_by_another(parts: ModuleType, tmp_path: Path) -> None:
+    with open_workers() as workers:
+        found = list(workers.map(parts.die_once, [tmp_path / "died"] * 9))
+    assert len(found) == 9 and len(set(found)) == 1 and os.getpid() not in found
+
+
+def test_a_slow_worker_keeps_the_other_from_nothing(parts: ModuleType, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with open_workers() as workers:
+        assert list(workers.map(partial(parts.take_long, tmp_path / "fifo"), range(9))) == list(range(9))
 
 
 def test_without_the_scheduler_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
