@@ -61,3 +61,9 @@ def test_a_colleague_pulls_and_has_all(quick_workspace: Workspace, tmp_path: Pat
     assert clone.run(*question).stdout == quick_workspace.run(*question).stdout
     assert clone.run("git", "status", "--porcelain").stdout == ""
     assert not (clone.path / "mlflow.db").exists()
+
+    clone.run("gto", "register", "classifier", "--push")  # to the first clone, which is its origin
+    user = Workspace(tmp_path / "elsewhere")
+    user.path.mkdir()
+    user.run("dvc", "artifacts", "get", str(quick_workspace.path), "classifier", "--rev", "v0.0.1")
+    assert user.run(*question).stdout == clone.run(*question).stdout
