@@ -14,6 +14,7 @@ from unroll.cli.model import gradients, neighbors, predict
 from unroll.cli.results import compare, metrics, runs, ui
 from unroll.cli.search import search
 from unroll.cli.spread import spread
+from unroll.cli.trace import trace
 
 app = typer.Typer(
     help="Ask the model in models/, and look at what the pipeline left.",
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 for command in (data, labels, predict, neighbors, metrics, runs, compare, gradients, spread, search, check, ui):
     app.command()(command)
+app.command(context_settings={"ignore_unknown_options": True})(trace)  # or else -0.02 is an option
 
 
 @app.callback()

@@ -9,15 +9,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from unroll.params.common import flatten_params
+from unroll.results.history import EXPERIMENT_REFS, OTHER_REFS
 from unroll.results.pipelines import choose_schema
 from unroll.tracking.baseline import BASELINE_LINKS
 from unroll.tracking.git import ask_git
 from unroll.tracking.names import name_baseline, name_scores, name_training
 from unroll.tracking.runs import LINKS
-
-EXPERIMENT_REFS = "refs/exps/"  # where DVC keeps the commits of experiments: refs/exps/BA/SELINE/NAME
-# DVC's internal ones: its queue, its run cache, and its last state.
-OTHER_REFS = tuple(EXPERIMENT_REFS + name for name in ("celery", "stash", "apply", "exec", "push"))
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def read_record(ref: str) -> Record:
     return Record(
         name=ref.split("/", 4)[4] if ref.startswith(EXPERIMENT_REFS) else ref.removeprefix("refs/heads/"),
         kind="experiment" if ref.startswith(EXPERIMENT_REFS) else "branch",
-        params=_flatten(_read_yaml(ref, "params.yaml")),
+        params=flatten_old_params(_read_yaml(ref, "params.yaml")),
         metrics=name_scores(scores, per_class) | name_training(summary) if is_whole else {},
         baseline=name_baseline(linear, linear_per_class) if has_baseline else {},
         md5s={tag: outputs.get(path, "") for tag, path in (LINKS | BASELINE_LINKS).items()},
@@ -61,7 +58,7 @@ def read_record(ref: str) -> Record:
     )
 
 
-def _flatten(params: dict[str, Any]) -> dict[str, str]:
+def flatten_old_params(params: dict[str, Any]) -> dict[str, str]:
     """Return `{"model.cell": "gru", …}`, as MLflow holds them, unchecked: a commit may be old."""
     try:
         return {

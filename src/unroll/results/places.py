@@ -1,0 +1,198 @@
+"""Where a figure or an output stands: in which commits, branches, tags and DVC experiments."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unroll.base.errors import InputError
+from unroll.results.history import (
+    LOCKS,
+    METRICS,
+    Commit,
+    Ref,
+    find_outputs,
+    list_refs,
+    list_versions,
+    read_commit,
+    read_figures,
+)
+from unroll.results.numbers import Number, read_number
+from unroll.tracking.git import ask_git, read_files
+
+MAIN_FILE = "metrics/test.json"
+METRICS_FILE = re.compile(r"(.+/)?metrics/[^/]+\.json")
+MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a figure, a metrics file or another output stands."""
+
+    commit: Commit  # that brought it
+    folder: str  # of the pipeline, from the repository's root: "" or "pipelines/sine/"
+    file: str  # from there
+    key: str = ""  # "macro_f1", "classes.World.f1"; empty for a file as a whole
+    value: float | None = None
+    content: bytes = b""  # of the file, if it is in Git
+    refs: tuple[Ref, ...] = ()  # that hold the file now, as it is here
+    is_made: bool = True  # dvc.lock there records this very file
+
+    @property
+    def tips(self) -> tuple[Ref, ...]:
+        """The refs that name the very commit."""
+        return tuple(ref for ref in self.refs if ref.commit == self.commit.id)
+
+
+def find_places(what: str, key: str = "") -> list[Place]:
+    """Return where something stands, the present first, then the newest.
+
+    what: `[REVISION:]FILE:KEY`, or without the key; an MD5 of an output; a number, or else a branch, tag, commit or
+    experiment; taken for the first of these that it can be.
+
+    Raises:
+        InputError: there is no repository, or no such revision, file or key.
+    """
+    if not ask_git("rev-parse", "--git-dir"):
+        raise InputError("this folder is in no Git repository: nothing can be traced")
+    if ":" in what or key:
+        places = [_find_file(what, key)]
+    elif MD5.fullmatch(what):
+        places = list(_find_output(what))
+    elif number := read_number(what):
+        places = list(_find_number(number)) or _find_revision(what)
+    else:
+        places = _find_revision(what)
+    here = ask_git("rev-parse", "--show-prefix").strip()
+
+    def rank(place: Place) -> tuple[bool | int | str, ...]:
+        held = {ref.ref for ref in place.refs} | ({"HEAD"} if not place.commit.id else set())
+        about = place.is_made, "HEAD" in held, bool(held), place.folder == here
+        return *(not good for good in about), -place.commit.committed_at, place.file != MAIN_FILE, place.file
+
+    return sorted(_check_locks(_add_refs(places)), key=rank)
+
+
+def _find_number(number: Number) -> Iterator[Place]:
+    found: dict[bytes, list[tuple[str, float]]] = {}
+    for version in list_versions(METRICS):
+        if version.content not in found:
+            figures = read_figures(version.content)
+            found[version.content] = [(key, value) for key, value in figures.items() if number.fits(value)]
+        for key, value in found[version.content]:
+            yield Place(version.commit, *_split(version.path, "metrics/"), key, value, version.content)
+
+
+def _find_output(md5: str) -> Iterator[Place]:
+    """Yield the newest commit for each pipeline and output."""
+    seen = set()
+    for version in list_versions(LOCKS):
+        for file in find_outputs(version.content, md5):
+            folder, _ = _split(version.path, "dvc.lock")
+            if (folder, file) not in seen:
+                seen.add((folder, file))
+                yield Place(version.commit, folder, file)
+
+
+def _find_file(what: str, key: str) -> Place:
+    """Read `[REVISION:]FILE[:KEY]`; without a revision, that is the working folder."""
+    revision, separator, rest = what.partition(":")
+    if revision.endswith(".json") or not separator:
+        revision, rest = "", what
+    path, _, own_key = rest.partition(":")
+    key = key or own_key
+    # As for Git, a path after a revision begins at the root, unless it begins with a point; without one, here.
+    if not revision or path.startswith("./"):
+        path = ask_git("rev-parse", "--show-prefix").rstrip("\n") + path.removeprefix("./")
+    commit, *_ = _find_commits(revision or "HEAD")
+    (content,) = read_files([f"{commit.id}:{path}"])
+    if not revision:
+        uncommitted = [version for version in list_versions(f":(top,literal){path}") if not version.commit.id]
+        commit, content = (uncommitted[0].commit, uncommitted[0].content) if uncommitted else (commit, content)
+    if content is None or not METRICS_FILE.fullmatch(path):
+        raise InputError(f"{path} in {revision or 'HEAD'}: expected a file in metrics/, its path from the root")
+    figures = read_figures(content)
+    if key and key not in figures:
+        raise InputError(f"{path} has no number {key!r}: expected one of {', '.join(figures) or 'none'}")
+    return Place(commit, *_split(path, "metrics/"), key, figures.get(key), content)
+
+
+def _find_revision(name: str) -> list[Place]:
+    prefix = ask_git("rev-parse", "--show-prefix").rstrip("\n")
+    try:
+        commits = _find_commits(name)
+    except InputError:
+        if read_number(name):
+            return []
+        raise
+    contents = read_files([f"{commit.id}:{prefix}{MAIN_FILE}" for commit in commits])
+    return [
+        Place(commit, prefix, MAIN_FILE, content=content or b"")
+        for commit, content in zip(commits, contents, strict=True)
+    ]
+
+
+def _find_commits(name: str) -> list[Commit]:
+    """Return the commit that Git knows by this name, then those of experiments of this name, the newest first."""
+    named = [read_commit(ref.ref) for ref in list_refs() if ref.is_experiment and ref.ref.split("/", 4)[4] == name]
+    named.sort(key=lambda commit: -commit.committed_at)
+    try:
+        return [read_commit(name), *named]
+    except InputError:
+        if not named:
+            raise
+    return named
+
+
+def _add_refs(places: list[Place]) -> list[Place]:
+    """Add the refs whose version of the file is the same."""
+    refs, paths = list_refs(), dict.fromkeys(place.folder + place.file for place in places if place.content)
+    asked = [(ref, path) for path in paths for ref in refs]
+    holders: dict[tuple[str, bytes], set[Ref]] = {}
+    for (ref, path), content in zip(asked, read_files([f"{ref.ref}:{path}" for ref, path in asked]), strict=True):
+        holders.setdefault((path, content or b""), set()).add(ref)
+
+    def has(ref: Ref, place: Place) -> bool:
+        own = holders.get((place.folder + place.file, place.content), set()) if place.content else set()
+        return ref in own or ref.commit == place.commit.id
+
+    return [replace(place, refs=tuple(ref for ref in refs if has(ref, place))) for place in places]
+
+
+def _check_locks(places: list[Place]) -> list[Place]:
+    """Say of each place whether the dvc.lock beside it records the file; if only a later one does, go there."""
+    root = Path(ask_git("rev-parse", "--show-toplevel").rstrip("\n"))
+    asked = [
+        (place, revision)
+        for place in places
+        for revision in (place.commit.id, *(ref.ref for ref in place.refs))
+        if place.content and place.commit.id
+    ]
+    locks = read_files([f"{revision}:{place.folder}dvc.lock" for place, revision in asked])
+    makers: dict[Place, str] = {}
+    for (place, revision), lock in zip(asked, locks, strict=True):
+        if _is_recorded(place, lock or b""):
+            makers.setdefault(place, revision)
+    checked = []
+    for place in places:
+        if not place.content:
+            checked.append(place)
+        elif not place.commit.id:
+            path = root / place.folder / "dvc.lock"
+            checked.append(replace(place, is_made=path.is_file() and _is_recorded(place, path.read_bytes())))
+        elif makers.get(place, place.commit.id) == place.commit.id:
+            checked.append(replace(place, is_made=place in makers))
+        else:
+            checked.append(replace(place, commit=read_commit(makers[place])))
+    return checked
+
+
+def _is_recorded(place: Place, lock: bytes) -> bool:
+    return place.file in find_outputs(lock, hashlib.md5(place.content, usedforsecurity=False).hexdigest())
+
+
+def _split(path: str, mark: str) -> tuple[str, str]:
+    """Split a path from the root into the pipeline's folder and the path from there."""
+    folder, _, name = path.rpartition(mark)
+    return folder, mark + name
