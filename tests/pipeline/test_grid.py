@@ -1,6 +1,7 @@
 """A grid of experiments through DVC's queue, two at a time, into a tracking database that does not exist yet."""
 
 import csv
+import hashlib
 import io
 import json
 import shutil
@@ -9,6 +10,7 @@ from contextlib import closing
 from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -114,6 +116,43 @@ def test_unroll_runs_flags_a_mismatch(grid: Workspace, tmp_path: Path) -> None:
     assert f"{name}: test/World/recall is " in result.stdout and "0.123 in MLflow" in result.stdout
     assert "2 of 8 rows differ" in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def trace(workspace: Workspace, *arguments: str, **environment: str) -> dict[str, Any]:
+    return json.loads(workspace.run("unroll", "trace", *arguments, "--format", "json", **environment).stdout)
+
+
+def test_unroll_trace_leads_from_a_number_to_data_model_and_run(grid: Workspace) -> None:
+    name, run = list(list_runs(grid).items())[2]
+    macro_f1, md5 = run.data.metrics["test/macro_f1"], run.data.tags["model_md5"]
+    found = trace(grid, f"{macro_f1:.6f}")
+    labels = [place["refs"] for place in found["places"] if place["key"] == "macro_f1"]
+    assert [f"experiment {name}"] in labels and found["chain"]["place"]["value"] == macro_f1
+    of_figure = ((f"{name}:metrics/test.json", "macro_f1"), "evaluate")
+    for asked, last in (of_figure, ((md5,), "train"), ((run.info.run_id,), "train")):
+        found = trace(grid, *asked)
+        chain, told = found["chain"], found["run"]
+        assert (chain["model"]["md5"], chain["model"]["cached"], chain["again"]) == (md5, True, f"dvc exp apply {name}")
+        rows = (grid.path / "data" / "sample" / "headlines.csv").read_bytes()
+        assert chain["data"]["sources"]["all"] == {"bytes": len(rows), "sha256": hashlib.sha256(rows).hexdigest()}
+        stages = [stage["name"] for stage in chain["stages"]]
+        assert (stages[0], stages[-1]) == ("download", last)
+        changed = {key: values["value"] for key, values in chain["changed"].items()}
+        assert changed == {key: run.data.params[key] for key in changed} and changed["train.epochs"] == "2"
+        assert (told["run_id"], told["model_md5"], told["uncommitted"]) == (run.info.run_id, md5, "params.yaml")
+        assert told["machine"]["threads"] == "1" and told["machine"]["machine"] == run.data.tags["machine"]
+
+
+def test_unroll_trace_finds_what_only_a_run_knows(grid: Workspace, reproduced: Workspace) -> None:
+    """Experiments that were removed, or are in another clone: their runs are in the store that both share."""
+    shared = {"MLFLOW_TRACKING_URI": f"sqlite:///{grid.path / 'mlflow.db'}"}
+    run = next(iter(list_runs(grid).values()))
+    number = f"{run.data.metrics['test/macro_f1']:.6f}"
+    lines = reproduced.run("unroll", "trace", number, **shared).stdout.splitlines()
+    assert lines[0].startswith(f"run         {run.info.run_id}") and "test/macro_f1" in "".join(lines)
+    result = reproduced.run("unroll", "trace", "0.123456", check=False, **shared)
+    assert (result.returncode, result.stdout.count("\n")) == (1, 1)
+    assert "and 7 runs: nothing here made it" in result.stdout
 
 
 def test_unroll_compare_tells_the_same_of_runs_and_of_experiments(grid: Workspace) -> None:

@@ -8,8 +8,8 @@ from unroll.base.errors import hide_password, make_printable
 from unroll.base.files import replace_when_done
 
 ORDER = ("data", "stages", "parameters", "packages", "commit", "uncommitted", "code", "run", "model", "figure")
-LETTERS, LINE, GAP, LEFT = 110, 16, 22, 110  # in a line; and pixels: a line, between boxes, the width of the names
-WIDTH = LEFT + 7 * LETTERS + 20
+LETTERS, LINE, GAP, LEFT = 106, 16, 22, 110  # in a line; and pixels: a line, between boxes, the width of the names
+WIDTH = LEFT + 15 * LETTERS // 2 + 20
 
 
 def draw_sections(sections: dict[str, list[str]], path: Path) -> None:

@@ -132,8 +132,11 @@ def find_cached(chain: "Chain") -> bool:
 
 
 def _tell_place(place: "Place") -> str:
-    value = "" if place.value is None else f" {place.key} = {place.value}"
-    return f"{place.folder}{place.file}{value}"
+    from unroll.results.history import read_figures
+
+    figures = read_figures(place.content) if place.value is None else {place.key: place.value}
+    told = [f"{key} = {value}" for key, value in figures.items()]
+    return f"{place.folder}{place.file} {', '.join(_shorten(told))}".strip()
 
 
 def name_place(place: "Place") -> str:

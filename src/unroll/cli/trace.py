@@ -83,17 +83,17 @@ def find_runs(
     from unroll.results.trace import read_chain
     from unroll.results.traced_runs import describe_run, find_run_of_chain
 
-    own = find_run_of_chain(chain, runs) if chain else None
     meant = [
         run
         for run in runs
         if run.info.run_id == what or (number and any(number.fits(value) for value in run.data.metrics.values()))
     ]
-    own = own or (meant[0] if meant and not chain else None)
+    own = find_run_of_chain(chain, runs) if chain else next(iter(meant), None)
     described = describe_run(own, number) if own else None
-    if described and described.model_md5 and not places:
-        places = find_places(described.model_md5)
-        chain = read_chain(places[0]) if places else None
+    if own and described and described.model_md5 and not chain:
+        chains = map(read_chain, find_places(described.model_md5))
+        chain = next((chain for chain in chains if find_run_of_chain(chain, [own])), None)
+        places = [*places, *([chain.place] if chain else [])]
     return Finding(places, chain, described, [describe_run(run, number) for run in meant if run is not own])
 
 
@@ -115,7 +115,7 @@ def _list_runs(chain: "Chain | None") -> "list[MlflowRun] | None":
 def _explain(what: str, places: "list[Place]", runs: int | None) -> str:
     """Return why nothing made it."""
     from unroll.cli.tell import name_place
-    from unroll.results.history import count_commits
+    from unroll.results.history import count_commits, count_experiments
 
     if places:
         place = places[0]
@@ -123,7 +123,6 @@ def _explain(what: str, places: "list[Place]", runs: int | None) -> str:
             f"{name_place(place)}: dvc.lock beside it does not record {place.folder}{place.file} as it is there: "
             "nothing here made it"
         )
-    commits, experiments = count_commits()
-    in_runs = "" if runs is None else f" and of {runs:,} runs"
-    stands = f"stands in no metrics of {commits:,} commits, {experiments:,} experiments among them{in_runs}"
-    return f"{what} {stands}: nothing here made it"
+    names = {"commit": count_commits(), "experiment": count_experiments()} | ({} if runs is None else {"run": runs})
+    *counts, last = [f"{count:,} {name}{'s' * (count != 1)}" for name, count in names.items()]
+    return f"{what} stands in no metrics of {', '.join(counts)} and {last}: nothing here made it"

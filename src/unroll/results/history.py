@@ -57,9 +57,13 @@ class Ref:
         return self.label.removeprefix("experiment ").removeprefix("tag ")
 
 
-def count_commits() -> tuple[int, int]:
-    """Return how many commits and how many experiments are searched."""
-    return int(ask_git("rev-list", "--count", *_choose_refs()) or 0), sum(ref.is_experiment for ref in list_refs())
+def count_commits() -> int:
+    """Return how many commits are searched, those of experiments included."""
+    return int(ask_git("rev-list", "--count", *_choose_refs()) or 0)
+
+
+def count_experiments() -> int:
+    return sum(ref.is_experiment for ref in list_refs())
 
 
 def list_refs() -> list[Ref]:
@@ -88,7 +92,7 @@ def read_commit(revision: str) -> Commit:
 def list_versions(pattern: str) -> list[Version]:
     """Return every version of the files that match Git's pattern: what is not committed, then the newest first."""
     root = Path(ask_git("rev-parse", "--show-toplevel").rstrip("\n"))
-    status = ask_git("status", "--porcelain", "--no-renames", "--untracked-files=all", "--", pattern).splitlines()
+    status = ask_git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", pattern).split("\0")
     files = [line[3:] for line in status if (root / line[3:]).is_file()]
     changes = list(_list_changes(pattern))
     hashes = list(dict.fromkeys(blob for _, _, blob in changes))
@@ -124,19 +128,17 @@ def read_figures(content: bytes) -> dict[str, float]:
 
 def _list_changes(pattern: str) -> Iterator[tuple[Commit, str, str]]:
     """Yield commit, path and blob of each change; of a merge, what it has from none of its parents."""
-    how = ("--full-history", "-c", "--raw", "--no-abbrev", "--no-renames", "--format=%x01%H%x09%ct%x09%s")
-    listed = ask_git(
-        "-c", "core.quotePath=false", "-c", "log.showRoot=true", "log", *_choose_refs(), *how, "--", pattern
-    )
-    commit = Commit("")
-    for line in listed.split("\n"):
+    how = ("--full-history", "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--format=%x01%H%x09%ct%x09%s")
+    listed = ask_git("-c", "log.showRoot=true", "log", *_choose_refs(), *how, "--", pattern)
+    commit, parts = Commit(""), iter(listed.split("\0"))
+    for part in parts:
+        line = part.lstrip("\n")
         if line.startswith("\x01"):
             found, time, subject = line[1:].split("\t", 2)
             commit = Commit(found, int(time), subject)
         elif line.startswith(":"):
-            about, _, path = line.partition("\t")
-            parents = len(about) - len(about.lstrip(":"))
-            yield commit, path, about.split()[2 * parents + 1]
+            parents = len(line) - len(line.lstrip(":"))
+            yield commit, next(parts), line.split()[2 * parents + 1]
 
 
 def _choose_refs() -> list[str]:

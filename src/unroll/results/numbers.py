@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-WRITTEN = re.compile(r"[-+]?(\d[\d,]{0,30}(\.\d{0,30})?|\.\d{1,30})(e[-+]?\d{1,2})?%?", re.IGNORECASE)
+WRITTEN = re.compile(r"[-+]?(\d[\d,]{0,30}(\.\d{0,30})?|\.\d{1,30})(e[-+]?\d{1,2})?%?", re.I | re.ASCII)
 
 
 @dataclass(frozen=True)

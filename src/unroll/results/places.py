@@ -67,8 +67,8 @@ def find_places(what: str, key: str = "") -> list[Place]:
     here = ask_git("rev-parse", "--show-prefix").strip()
 
     def rank(place: Place) -> tuple[bool | int | str, ...]:
-        held = {ref.ref for ref in place.refs} | ({"HEAD"} if not place.commit.id else set())
-        about = place.is_made, "HEAD" in held, bool(held), place.folder == here
+        is_current = any(ref.ref == "HEAD" for ref in place.refs)
+        about = place.is_made, not place.commit.id, is_current, bool(place.refs), place.folder == here
         return *(not good for good in about), -place.commit.committed_at, place.file != MAIN_FILE, place.file
 
     return sorted(_check_locks(_add_refs(places)), key=rank)

@@ -90,7 +90,7 @@ def make_chain(
 ) -> Chain:
     """Make the chain from dvc.lock, params.yaml, data.json and the list of packages; defaults: another params.yaml."""
     lock, params, about, packages = contents
-    stages = _read_section(_read_yaml(lock), "stages")
+    stages = _keep_sections(_read_section(_read_yaml(lock), "stages"))
     flat, usual = _flatten(_read_yaml(params)), _flatten(_read_yaml(defaults))
     outputs = {path: md5 for stage in stages.values() for path, md5 in _list_md5s(stage, "outs").items()}
     leading = tuple(Stage(stage, _list_md5s(stages[stage], "outs")) for stage in _order(stages, place.file))
@@ -147,6 +147,7 @@ def _describe_data(params: Mapping[str, Any], content: bytes) -> Data:
         about = json.loads(content or b"{}")
     except ValueError:
         about = {}
+    about = about if isinstance(about, dict) else {}
     addresses = (params.get(f"data.{name}") for name in ("file", "url", "test_file", "test_url"))
     return Data(
         dataset=str(params.get("data.dataset", "")),
@@ -163,13 +164,16 @@ def _list_md5s(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
 
 
 def _flatten(params: Mapping[str, Any]) -> dict[str, Any]:
-    sections = {name: values for name, values in params.items() if isinstance(values, dict)}
+    sections = _keep_sections(params)
     return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
 
 
-def _read_section(content: Any, name: str) -> dict[str, Any]:
-    section = content.get(name) if isinstance(content, dict) else None
-    return section if isinstance(section, dict) else {}
+def _keep_sections(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: values for name, values in content.items() if isinstance(values, dict)}
+
+
+def _read_section(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return _keep_sections(content).get(name, {})
 
 
 def _read_yaml(content: bytes) -> dict[str, Any]:

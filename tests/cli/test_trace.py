@@ -1,0 +1,112 @@
+"""`unroll trace`, in a real repository without MLflow: what it prints, draws and refuses."""
+
+import json
+import sys
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from histories import History, begin_history, make_files, record_test
+from unroll.cli.main import main
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    history = begin_history(tmp_path)
+    history.commit("the \x1b[31mfirst", make_files(0.812345))
+    history.save_experiment("bold-one", make_files(0.9, cell="lstm", model="e"))
+    return history
+
+
+@pytest.fixture
+def unroll(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run `unroll trace` in this process; return exit code, output and errors."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["unroll", "trace", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output, errors = capsys.readouterr()
+        return int(ended.value.code or 0), output, errors
+
+    return run
+
+
+def test_the_chain_in_words(history: History, unroll) -> None:
+    history.write({f".dvc/cache/files/md5/aa/{'a' * 30}": "", ".dvc/config": "['remote \"x\"']\n    url = x\n"})
+    code, output, errors = unroll("81.23%")
+    assert (code, errors) == (0, "")
+    for line in (
+        "figure      metrics/test.json macro_f1 = 0.812345",
+        "held by     HEAD, main",
+        "data        csv (https://…@example.org/table.csv)",
+        f"            all: SHA-256 {'5' * 64}, 1,234 bytes",
+        "            97 of 100 rows, dropped: 3 duplicate",
+        "stages      preprocess: data/clean bbbbbbbbbb, metrics/data.json",
+        "            train: models/model.safetensors aaaaaaaaaa",
+        "parameters  the defaults",
+        "packages    torch==2.13.0 numpy==2.4.6",
+        f"model       models/model.safetensors: MD5 {'a' * 32}, in DVC's cache here",
+        "again       git switch --detach",
+    ):
+        assert line in output, output
+    assert r"the \x1b[31mfirst" in output and "\x1b" not in output and "secret" not in output
+    assert unroll("main")[1].startswith("figure      metrics/test.json accuracy = 0.5, macro_f1 = 0.812345\n")
+    output = unroll("0.9")[1]
+    assert "parameters  model.cell = lstm (default gru)\n" in output and "not in DVC's cache here" in output
+    assert "again       dvc exp apply bold-one\n" in output
+
+
+def test_the_chain_for_programs(history: History, unroll) -> None:
+    code, output, _ = unroll("bold-one:metrics/test.json", "macro_f1", "--format", "json")
+    found = json.loads(output)
+    assert (code, found["asked"], found["run"]) == (0, "bold-one:metrics/test.json macro_f1", None)
+    chain = found["chain"]
+    assert (chain["place"]["value"], chain["place"]["refs"]) == (0.9, ["experiment bold-one"])
+    assert chain["changed"] == {"model.cell": {"value": "lstm", "default": "gru"}}
+    assert chain["model"] == {"path": "models/model.safetensors", "md5": "e" * 32, "cached": False}
+    assert "secret" not in output
+
+
+def test_a_number_that_nothing_made(history: History, unroll) -> None:
+    assert unroll("0.1234") == (
+        1,
+        "",
+        "error: 0.1234 stands in no metrics of 2 commits and 1 experiment: nothing here made it\n",
+    )
+    history.commit("by hand", {"metrics/test.json": '{"macro_f1": 0.9991, "loss": -0.0229}'})
+    for number in ("0.9991", "-0.0229"):
+        code, output, errors = unroll(number)
+        assert code == 1 and output.startswith("stands in   ") and "data" not in output
+        assert "dvc.lock beside it does not record metrics/test.json as it is there: nothing here made it" in errors
+
+
+def test_few_of_many_places_are_printed(history: History, unroll) -> None:
+    test = json.dumps({f"figure{number}": 0.7 for number in range(50)})
+    lock = make_files(0.7)
+    recorded = {**lock, "metrics/test.json": test, "dvc.lock": record_test(lock["dvc.lock"], test)}
+    history.commit("many", recorded)
+    output = unroll("0.7")[1]
+    assert "and 39 more: --format json has all\n" in output and len(output.splitlines()) < 40
+    assert len(json.loads(unroll("0.7", "--format", "json")[1])["places"]) == 50
+
+
+def test_the_picture_has_what_the_text_has(history: History, unroll) -> None:
+    history.commit("<&>", make_files(0.8, model="d"))
+    assert unroll("0.8", "--picture", "chain.svg")[0] == 0
+    svg = ElementTree.parse("chain.svg").getroot()
+    texts = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[0] == "data" and texts[-2:] == ["figure", "metrics/test.json macro_f1 = 0.8"]
+    assert any("<&>" in text for text in texts) and any("d" * 32 in text for text in texts)
+    assert "secret" not in Path("chain.svg").read_text()
+    width, height = map(float, svg.get("viewBox").split()[2:])
+    boxes = [
+        {key: float(box.get(key)) for key in ("x", "y", "width", "height")} for box in svg.iter() if "rect" in box.tag
+    ]
+    assert all(box["x"] + box["width"] <= width and box["y"] + box["height"] <= height for box in boxes)
+    assert all(above["y"] + above["height"] < below["y"] for above, below in pairwise(boxes))
+    assert unroll("0.8", "--picture", "chain.svg/x.svg")[2].startswith("error: chain.svg")
