@@ -32,7 +32,7 @@ def main() -> None:
     params = read_text_params().split
     is_official = has_official_test()
     shares = choose_shares(is_official, params)
-    with open_scratch(SPLITS / "rows") as folder, open_workers() as workers:
+    with open_scratch(SPLITS / "train.parquet") as folder, open_workers() as workers:
         if params.method == "hash":
             splits = assign_by_text(folder / "splits", shares, params.seed, workers)
         else:

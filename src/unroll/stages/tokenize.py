@@ -68,7 +68,7 @@ def learn_tokenizer(params: TextParams, workers: Workers) -> Tokenizer:
     if params.tokenize.level == "bpe":
         return train_tokenizer((texts.to_pylist() for batch in columns for texts in batch), params.tokenize)
     most, least = params.tokenize.vocabulary_size - len({PADDING_ID, UNKNOWN_ID}), params.tokenize.min_count
-    with open_scratch(TOKENS / "frequencies") as folder:
+    with open_scratch(TOKENS / "train.ids.npy") as folder:
         counts = workers.map(partial(count_tokens, by_character=params.tokenize.level == "char"), columns)
         return make_tokenizer(find_most_frequent(counts, folder / "counts", most, least), params.tokenize)
 

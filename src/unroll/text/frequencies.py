@@ -39,16 +39,19 @@ def find_most_frequent(parts: Iterable[pa.RecordBatch], folder: Path, most: int,
         for counts in parts:
             for number, rows in divide(hash_texts(counts["token"])):
                 writers[number].write_batch(counts.take(pa.array(rows)))
-    found = pa.concat_tables(_take_most(_add_counts(path), most, least) for path in paths)
-    return _take_most(found, most, least)["token"].to_pylist()
+    found = COUNTS.empty_table()
+    for path in paths:
+        found = _take_most(pa.concat_tables([found, _add_counts(path)]), most, least)
+    return found["token"].to_pylist()
 
 
 def _add_counts(path: Path) -> pa.Table:
     with pa.ipc.open_stream(path) as reader:
         table = reader.read_all()
-    return table.group_by("token").aggregate([("count", "sum")]).rename_columns({"count_sum": "count"})
+    summed = table.group_by("token").aggregate([("count", "sum")]).rename_columns({"count_sum": "count"})
+    return summed.select(COUNTS.names)
 
 
 def _take_most(counts: pa.Table, most: int, least: int) -> pa.Table:
-    frequent = counts.select(COUNTS.names).filter(pc.field("count") >= least)
+    frequent = counts.filter(pc.field("count") >= least)
     return frequent.sort_by([("count", "descending"), ("token", "ascending")]).slice(0, most)
