@@ -13,6 +13,7 @@ from unroll.cli.labels import labels
 from unroll.cli.model import gradients, neighbors, predict
 from unroll.cli.results import compare, metrics, runs, ui
 from unroll.cli.search import search
+from unroll.cli.serve import serve
 from unroll.cli.spread import spread
 from unroll.cli.trace import trace
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (data, labels, predict, neighbors, metrics, runs, compare, gradients, spread, search, check, ui):
+for command in (data, labels, predict, serve, neighbors, metrics, runs, compare, gradients, spread, search, check, ui):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(trace)  # or else -0.02 is an option
 

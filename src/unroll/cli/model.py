@@ -24,6 +24,7 @@ def predict(
     column: Annotated[str, typer.Option(help="Column of the table that holds the text.")] = "text",
     encoding: Annotated[str, typer.Option(help="Encoding of a csv, tsv or jsonl table.")] = "utf-8",
     output: Annotated[Path | None, typer.Option(help="CSV file to write: the table with its predictions.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print which words of TEXTS matter, too.")] = False,
     models: Annotated[Path, typer.Option(help="Folder with the trained model.")] = Path("models"),
 ) -> None:
     """Print the class and probabilities of TEXTS, or classify a whole table with --input and --output.
@@ -34,8 +35,10 @@ def predict(
 
     if texts and input:
         raise InputError("both a text and --input are given: expected one of them")
+    if input and explain:
+        raise InputError("--explain is given with --input: expected texts")
     if texts:
-        _print_predictions(load_classifier(models), texts)
+        _print_predictions(load_classifier(models), texts, explain)
     elif input:
         if output is None:
             raise InputError("--input is given without --output: expected the CSV file to write the predictions to")
@@ -103,7 +106,7 @@ def gradients(
         save_figure(draw_reaches(reaches), output)
 
 
-def _print_predictions(classifier: "Classifier", texts: list[str]) -> None:
+def _print_predictions(classifier: "Classifier", texts: list[str], with_words: bool) -> None:
     for text, probabilities in zip(texts, classifier.predict(texts), strict=True):
         ranking = sorted(zip(probabilities.tolist(), classifier.class_names, strict=True), reverse=True)
         if math.isnan(ranking[0][0]):
@@ -113,6 +116,22 @@ def _print_predictions(classifier: "Classifier", texts: list[str]) -> None:
         print(rows[0][0])
         for name, probability in rows:
             print(f"  {name:<{width}}  {probability:.4f}")
+        if with_words:
+            _print_words(classifier, text)
+
+
+def _print_words(classifier: "Classifier", text: str) -> None:
+    """Print what the predicted class's probability loses without each word, the most important first."""
+    from unroll.inference.explain import explain
+
+    explanation = explain(classifier, text)
+    rows = [(make_printable(word), weight) for word, weight in explanation.words]
+    width = max(len(word) for word, _ in rows)
+    print("lost without the word")
+    for word, weight in sorted(rows, key=lambda row: -abs(row[1] or 0)):
+        print(f"  {word:<{width}}  {'–' if weight is None else f'{weight:+.4f}'}")
+    if explanation.unmeasured:
+        print(f"  and {explanation.unmeasured:,} further words, which were not left out")
 
 
 def _print_neighbors(neighbors: list[tuple[str, float]]) -> None:
