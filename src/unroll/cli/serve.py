@@ -1,5 +1,6 @@
 """The command `unroll serve`: the model as an HTTP service."""
 
+import errno
 import signal
 import socket
 from pathlib import Path
@@ -66,9 +67,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        if isinstance(error, PermissionError):
-            raise InputError(f"port {port} is not for you: expected one above 1023") from None
-        raise InputError(
-            f"{host}, port {port} cannot be listened on ({error.strerror}): choose another `--port`"
-        ) from None
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(f"port {port} is in use: choose another one with --port") from None
+        raise InputError(f"{host}, port {port} cannot be listened on: {error.strerror}") from None
     return listener
