@@ -70,10 +70,10 @@ def test_many_clients_get_their_own_answers_from_batches_across_requests(service
     for answer, row in zip(answers, expected, strict=True):
         assert answer == pytest.approx(row.tolist(), abs=1e-5)
     assert service.read_metric("unroll_batch_requests_count") - before < len(TEXTS)
-    assert service.read_metric("unroll_waiting_texts") == 0
+    assert service.read_metric("unroll_waiting_characters") == 0
 
 
-def test_too_many_waiting_texts_are_refused_and_the_others_answered(service: Service) -> None:
+def test_more_than_can_wait_is_refused_and_the_others_answered(service: Service) -> None:
     body = json.dumps({"texts": ["shares fall " * 40] * 256}).encode()
     connections = [service.connect() for _ in range(64)]
     with ThreadPoolExecutor(64) as clients:
@@ -83,8 +83,12 @@ def test_too_many_waiting_texts_are_refused_and_the_others_answered(service: Ser
         connection.close()
     assert {status for status, _ in answers} == {200, 503}
     assert all(len(answer["predictions"]) == 256 for status, answer in answers if status == 200)
-    assert all(re.match(r"[\d,]+ texts are waiting", answer["error"]) for status, answer in answers if status == 503)
-    assert service.read_metric("unroll_waiting_texts") == 0
+    assert all(
+        re.match(r"[\d,]+ characters are waiting: try again later", answer["error"])
+        for status, answer in answers
+        if status == 503
+    )
+    assert service.read_metric("unroll_waiting_characters") == 0
 
 
 FORM = '{"texts": ["…", …]} with 1 to 256 texts of at most 20,000 characters'
@@ -115,12 +119,12 @@ OTHER_VALUES = [
     (json.dumps({"texts": ["a" * 20_001]}).encode(), "texts.0: String should have at most 20000 characters"),
     (b'{"texts": ["a"], "\\u001b": 1}', "\\x1b: Extra inputs are not permitted"),
 ]
-TOO_LARGE = "the body has more than 1,000,000 bytes: expected no more"
+TOO_LARGE = "the body has more than 500,000 bytes: expected no more"
 MISTAKES = [
     *((body, 400, f"the body is not JSON: {message}") for body, message in NO_JSON),
     (b"[" * 100_000, 400, "the body is not JSON that can be read: it is nested too deep"),
     (b"[" + b"9" * 5000 + b"]", 400, LONG_NUMBER),
-    (b" " * 1_000_001, 413, TOO_LARGE),
+    (b" " * 500_001, 413, TOO_LARGE),
     *((body, 422, f"{message}; expected {FORM}") for body, message in OTHER_VALUES),
 ]
 OTHER_MISTAKES = [
@@ -133,14 +137,14 @@ OTHER_MISTAKES = [
         421,
         "Host 'evil.example:80': expected 127.0.0.1 or localhost or [::1]",
     ),
-    ("/explain", JSON, 422, 'text: Field required; expected {"text": "…"} with at most 20,000 characters'),
+    ("/explain", JSON, 422, 'text: Field required; expected {"text": "…"} with at most 2,000 characters'),
 ]
 
 
 def test_what_is_wrong_is_told_in_one_line(service: Service) -> None:
     tried = [("/predict", JSON, *mistake) for mistake in MISTAKES]
     tried += [(path, headers, b"{}", status, message) for path, headers, status, message in OTHER_MISTAKES]
-    tried += [("/predict", JSON, iter([b" " * 500_000] * 3), 413, TOO_LARGE)]  # which tells no length
+    tried += [("/predict", JSON, iter([b" " * 300_000] * 2), 413, TOO_LARGE)]  # which tells no length
     for path, headers, body, status, message in tried:
         answer = requests.post(service.address + path, data=body, headers=headers, timeout=SECONDS)
         assert (answer.status_code, answer.json()) == (status, {"error": message})

@@ -5,12 +5,16 @@ from itertools import cycle
 from pathlib import Path
 from threading import Event, Thread
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from builders import write_models
 from services import change_model
 from unroll.base.errors import InputError
-from unroll.models.files import CHECKSUMS, TEXT_PARTS
+from unroll.linear.fit import fit_linear
+from unroll.linear.model import save_linear
+from unroll.models.files import CHECKSUMS, LINEAR_PARTS, TEXT_PARTS, write_checksums
 from unroll.serving.model import ModelStore, load_whole
 
 
@@ -24,6 +28,7 @@ def replace_in_turn(folder: Path, sources: list[Path], stop: Event) -> None:
             break
 
 
+@pytest.mark.slow
 def test_whatever_happens_to_the_files_meanwhile_the_model_is_whole(tmp_path: Path) -> None:
     models = write_models(tmp_path / "models")
     first, second = (Path(shutil.copytree(models, tmp_path / name)) for name in ("first", "second"))
@@ -50,12 +55,22 @@ def test_whatever_happens_to_the_files_meanwhile_the_model_is_whole(tmp_path: Pa
         assert seen == expected[loaded.name]
 
 
-def test_a_broken_model_is_tried_once_and_the_old_one_stays(tmp_path: Path) -> None:
+def test_a_linear_classifier_is_served_too(tmp_path: Path) -> None:
+    texts, labels = ["shares fall", "profit falls", "cup final", "match final"], np.array([0, 0, 1, 1])
+    folder = write_models(tmp_path / "models")
+    (folder / "tokenizer.json").unlink()
+    save_linear(fit_linear(texts, labels, texts, labels, 64).model, folder)
+    write_checksums(folder, LINEAR_PARTS)
+    classifier = load_whole(folder).classifier
+    assert classifier.predict(["shares", "cup"]).argmax(axis=1).tolist() == [0, 1]
+
+
+def test_a_broken_model_is_told_of_and_the_old_one_stays(tmp_path: Path) -> None:
     models = write_models(tmp_path / "models")
     store = ModelStore(models)
     kept = store.current
     store.refresh()
-    assert (store.current, store.problem) == (kept, None)
+    assert store.current is kept
     labels = (models / "labels.json").read_bytes()
     (models / "labels.json").unlink()
     store.refresh()
@@ -63,6 +78,18 @@ def test_a_broken_model_is_tried_once_and_the_old_one_stays(tmp_path: Path) -> N
     assert store.problem == f"{models}/labels.json is missing: `dvc repro` makes it, `dvc pull` fetches it"
     (models / "labels.json").write_bytes(labels)
     store.refresh()
-    assert (store.current.name, store.problem) == (kept.name, None)
+    mended = store.current
+    assert (mended.name, store.problem) == (kept.name, None)
+    store.refresh()
+    assert store.current is mended  # nothing has changed since
     with pytest.raises(InputError, match="is missing"):
         ModelStore(tmp_path / "nowhere")
+
+
+def test_weights_that_are_no_numbers_are_no_model(tmp_path: Path) -> None:
+    models = write_models(tmp_path / "models")
+    weights = load_file(models / "model.safetensors")
+    save_file({name: np.full_like(array, np.nan) for name, array in weights.items()}, models / "model.safetensors")
+    write_checksums(models, TEXT_PARTS)
+    with pytest.raises(InputError, match="the model's weights give no probabilities"):
+        load_whole(models)

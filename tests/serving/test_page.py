@@ -1,4 +1,7 @@
-"""The page to try the model, in a real browser."""
+"""The page to try the model, in a real browser.
+
+`SCREENSHOTS=docs/images python -m pytest -n0 tests/serving/test_page.py -k bars` takes the picture of the README.
+"""
 
 from collections.abc import Iterator
 

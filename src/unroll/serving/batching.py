@@ -14,7 +14,7 @@ from unroll.serving.metrics import Metrics
 from unroll.serving.model import Loaded
 
 MOST_TEXTS = 512  # of a batch, before the texts of its last request
-MOST_WAITING = 4096  # texts that were taken in, and have no answer
+MOST_WAITING = 1_000_000  # characters that were taken in, and have no answer: some seconds of the worst texts
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class Batcher:
         self._waiting = 0
 
     async def predict(self, texts: list[str]) -> tuple[Loaded, np.ndarray]:
-        """Return the model and the classes' probabilities, `[texts, classes]`; raise Refusal if too many wait."""
-        with self._take_in(len(texts)):
+        """Return the model and the classes' probabilities, `[texts, classes]`; raise Refusal if too much waits."""
+        with self._take_in(sum(map(len, texts))):
             answer = asyncio.get_running_loop().create_future()
             self._jobs.put_nowait(Job(texts, answer))
             return await answer
 
     async def explain(self, text: str) -> tuple[Loaded, Explanation]:
-        """Return the model and which words matter, a batch of its own; raise Refusal if too many texts wait."""
-        with self._take_in(1 + MOST_WORDS):
+        """Return the model and which words matter, a batch of its own; raise Refusal if too much waits."""
+        with self._take_in((1 + MOST_WORDS) * len(text)):
             model = self._read_model()
             loop = asyncio.get_running_loop()
             return model, await loop.run_in_executor(self._thread, explain, model.classifier, text)
@@ -75,13 +75,13 @@ class Batcher:
             start += len(job.texts)
 
     @contextmanager
-    def _take_in(self, texts: int) -> Iterator[None]:
-        if self._waiting + texts > MOST_WAITING:
-            raise Refusal(503, f"{self._waiting:,} texts are waiting: expected fewer; try again", retry=1)
-        self._waiting += texts
+    def _take_in(self, characters: int) -> Iterator[None]:
+        if self._waiting + characters > MOST_WAITING:
+            raise Refusal(503, f"{self._waiting:,} characters are waiting: try again later", retry=1)
+        self._waiting += characters
         self._metrics.waiting.set(self._waiting)
         try:
             yield
         finally:
-            self._waiting -= texts
+            self._waiting -= characters
             self._metrics.waiting.set(self._waiting)

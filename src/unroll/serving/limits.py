@@ -14,26 +14,25 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from unroll.params.common import Section
 
-MOST_BYTES = 1_000_000  # of a body
+MOST_BYTES = 500_000  # of a body
 MOST_CLIENTS = 10_000  # whose rates are remembered
 SECONDS_TO_SEND = 10  # a request
 TEXTS, CHARACTERS = 256, 20_000
-
-Text = Annotated[str, Field(max_length=CHARACTERS)]
+CHARACTERS_TO_EXPLAIN = 2_000  # of which many copies are made
 
 
 class Texts(Section):
     """The body of /predict."""
 
     form: ClassVar = f'{{"texts": ["…", …]}} with 1 to {TEXTS} texts of at most {CHARACTERS:,} characters'
-    texts: Annotated[list[Text], Field(min_length=1, max_length=TEXTS)]
+    texts: Annotated[list[Annotated[str, Field(max_length=CHARACTERS)]], Field(min_length=1, max_length=TEXTS)]
 
 
 class OneText(Section):
     """The body of /explain."""
 
-    form: ClassVar = f'{{"text": "…"}} with at most {CHARACTERS:,} characters'
-    text: Text
+    form: ClassVar = f'{{"text": "…"}} with at most {CHARACTERS_TO_EXPLAIN:,} characters'
+    text: Annotated[str, Field(max_length=CHARACTERS_TO_EXPLAIN)]
 
 
 Body = TypeVar("Body", Texts, OneText)

@@ -17,7 +17,7 @@ class Metrics:
             "unroll_batch_requests", "Requests that a batch is formed of.", buckets=SIZES, registry=registry
         )
         self.batch_texts = Histogram("unroll_batch_texts", "Texts in a batch.", buckets=SIZES, registry=registry)
-        self.waiting = Gauge("unroll_waiting_texts", "Texts that were taken in, and have no answer.", registry=registry)
+        self.waiting = Gauge("unroll_waiting_characters", "Of texts that have no answer yet.", registry=registry)
 
     def format(self) -> bytes:
         """Return all of them in Prometheus's text format."""
