@@ -149,6 +149,9 @@ def test_what_is_wrong_is_told_in_one_line(service: Service) -> None:
         answer = requests.post(service.address + path, data=body, headers=headers, timeout=SECONDS)
         assert (answer.status_code, answer.json()) == (status, {"error": message})
         assert "access-control-allow-origin" not in answer.headers
+    with service.connect() as connection:  # which waits for no byte of a body that is too large
+        connection.sendall(make_request("/predict", b"").replace(b"Length: 0", b"Length: 500001"))
+        assert read_answer(connection) == (413, {"error": TOO_LARGE})
 
 
 def test_a_client_that_asks_too_often_is_told_when_to_try_again(models: Path) -> None:
