@@ -203,7 +203,7 @@ def test_a_changed_model_is_taken_whole_and_a_broken_one_not_at_all(models: Path
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_service_answers_what_it_has_begun(models: Path, number: signal.Signals) -> None:
-    body = json.dumps({"texts": ["shares fall"]}).encode()
+    body = json.dumps({"texts": ["\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}" * 20_000] * 3}).encode()  # a second
     request = make_request("/predict", body, "Expect: 100-continue")
     with serve(models) as service, service.connect() as connection:
         connection.sendall(request[: -len(body)])
@@ -217,7 +217,7 @@ def test_a_stopped_service_answers_what_it_has_begun(models: Path, number: signa
                 break
         connection.sendall(body)
         status, answer = read_answer(connection)
-        assert (status, len(answer["predictions"])) == (200, 1)
+        assert (status, len(answer["predictions"])) == (200, 3)
         assert service.process.wait(SECONDS) == 0
 
 
