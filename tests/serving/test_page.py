@@ -4,13 +4,15 @@
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser, start_browser
-from services import Service, serve
+from builders import write_models
+from services import Service, change_model, serve
 from workspaces import Workspace
 
 pytestmark = pytest.mark.slow
@@ -93,11 +95,13 @@ def test_it_works_by_keyboard(browser: Browser, service: Service) -> None:
     browser.wait_for("This text has no words that the model reads.")
 
 
-def test_markup_in_a_text_stays_a_text(browser: Browser, service: Service) -> None:
-    text = 'team <img src="x" onerror="document.title = 1"> &lt;b&gt;wins'
-    type_text(browser, service, text)
-    assert browser.run("return [document.images.length, document.querySelectorAll('b').length]") == [0, 0]
-    assert browser.driver.title == "unroll: try the model"
+def test_markup_stays_a_text(browser: Browser, tmp_path: Path) -> None:
+    names = ["<img src=x onerror='document.title = 1'>", "<b>Sport</b>"]
+    with serve(change_model(write_models(tmp_path / "models"), names)) as service:
+        type_text(browser, service, "team &lt;b&gt; wins")
+        assert {name for name, _ in browser.run(BARS)} == set(names)
+        assert browser.run("return [document.images.length, document.querySelectorAll('b').length]") == [0, 0]
+        assert browser.driver.title == "unroll: try the model"
 
 
 def test_on_the_width_of_a_phone_nothing_is_cut(browser: Browser, service: Service) -> None:
