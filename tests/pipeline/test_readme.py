@@ -22,7 +22,7 @@ COMMANDS = find_commands(README) + find_commands((ROOT / "docs" / "experiments.m
 
 def test_the_commands_are_those_this_test_knows_how_to_run() -> None:
     assert len(COMMANDS) > 12
-    assert {command.split()[0] for command in COMMANDS} == {"make", "source", "git", "dvc", "unroll"}
+    assert {command.split()[0] for command in COMMANDS} == {"make", "source", "git", "dvc", "gto", "unroll"}
 
 
 def test_the_readme_is_short() -> None:
@@ -60,7 +60,9 @@ def test_the_queue_is_run_by_the_fixture_of_the_grid() -> None:
 def test_the_other_commands_run(quick_workspace: Workspace) -> None:
     outputs = {}
     commands = [command for command in COMMANDS if command not in (QUEUE_GRID, START_QUEUE)]
-    for number, command in enumerate(command for command in commands if command.split()[0] in ("git", "dvc", "unroll")):
+    for number, command in enumerate(
+        command for command in commands if command.split()[0] in ("git", "dvc", "gto", "unroll")
+    ):
         if number == 1:
             quick_workspace.change("cell: gru", "cell: rnn")  # as the text before the second command says
         outputs[number, command] = quick_workspace.run("bash", "-c", command).stdout
@@ -76,6 +78,7 @@ def test_the_other_commands_run(quick_workspace: Workspace) -> None:
     (line,) = [line for line in shown.splitlines() if "try-mean" in line]
     assert line.split()[-2:] == ["gru", "mean"]
     assert (quick_workspace.path / "predictions.csv").is_file()
+    assert (quick_workspace.path.parent / "classifier" / "model.safetensors").is_file()
     page = (quick_workspace.path / "dvc_plots" / "index.html").read_text()
     for title in ("learning curves", "confusion matrix", "F1 by class", "reliability"):
         assert title in page
