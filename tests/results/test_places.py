@@ -28,12 +28,8 @@ def find(what: str, key: str = "") -> list[tuple[str, str, str]]:
 
 def test_a_number_stands_where_its_digits_do(history: History) -> None:
     (place,) = find_places("0.8235")
-    assert (place.commit.subject, place.file, place.key, place.value) == (
-        "newer",
-        "metrics/test.json",
-        "macro_f1",
-        0.823456,
-    )
+    assert (place.file, place.key, place.value) == ("metrics/test.json", "macro_f1", 0.823456)
+    assert place.since and (place.commit.subject, place.since.subject) == ("code", "newer")  # HEAD has it, too
     assert [ref.label for ref in place.refs] == ["HEAD", "main"] and place.is_made
     (place,) = find_places("83.91%")
     assert [ref.label for ref in place.refs] == ["experiment bold-one"] == [ref.label for ref in place.tips]
@@ -51,7 +47,7 @@ def test_what_is_not_committed_comes_first(history: History) -> None:
     history.write(make_files(0.8235))
     assert find("0.8235") == [
         ("not committed", "metrics/test.json", "macro_f1"),
-        ("newer", "metrics/test.json", "macro_f1"),
+        ("code", "metrics/test.json", "macro_f1"),
     ]
     (place,) = find_places("metrics/test.json:macro_f1")
     assert (place.commit.id, place.value, place.is_made) == ("", 0.8235, True)

@@ -53,7 +53,10 @@ def tell_chain(chain: "Chain") -> dict[str, list[str]]:
     held = f"{'' if find_cached(chain) else 'not '}in DVC's cache here"
     sections = {
         "figure": [_tell_place(place)],
-        "commit": [_tell_commit(place.commit)],
+        "commit": [
+            _tell_commit(place.commit),
+            *([f"which has it from {_tell_commit(place.since)}"] if place.since else []),
+        ],
         "held by": [", ".join(ref.label for ref in place.refs[:MOST]) or "no branch, tag or experiment any more"],
         "data": [address or "no params.yaml", *files, f"{rows}{f', dropped: {drops}' if drops else ''}"],
         "stages": stages or ["no dvc.lock"],
@@ -154,6 +157,7 @@ def _tell_commit(commit: "Commit") -> str:
 def _describe_place(place: "Place") -> dict[str, Any]:
     return {
         "commit": asdict(place.commit),
+        "since": asdict(place.since or place.commit),
         "file": place.folder + place.file,
         "key": place.key,
         "value": place.value,

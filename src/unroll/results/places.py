@@ -30,7 +30,7 @@ MD5 = re.compile(r"[0-9a-f]{32}")
 class Place:
     """Where a figure, a metrics file or another output stands."""
 
-    commit: Commit  # that brought it
+    commit: Commit  # whose chain made it
     folder: str  # of the pipeline, from the repository's root: "" or "pipelines/sine/"
     file: str  # from there
     key: str = ""  # "macro_f1", "classes.World.f1"; empty for a file as a whole
@@ -38,6 +38,7 @@ class Place:
     content: bytes = b""  # of the file, if it is in Git
     refs: tuple[Ref, ...] = ()  # that hold the file now, as it is here
     is_made: bool = True  # dvc.lock there records this very file
+    since: Commit | None = None  # that brought it, if that is another
 
     @property
     def tips(self) -> tuple[Ref, ...]:
@@ -56,12 +57,14 @@ def find_places(what: str, key: str = "") -> list[Place]:
     """
     if not ask_git("rev-parse", "--git-dir"):
         raise InputError("this folder is in no Git repository: nothing can be traced")
+    figures: list[Place] = []
     if ":" in what or key:
         places = [_find_file(what, key)]
     elif MD5.fullmatch(what):
         places = list(_find_output(what))
     elif number := read_number(what):
-        places = list(_find_number(number)) or _find_revision(what)
+        figures = list(_find_number(number))
+        places = figures or _find_revision(what)
     else:
         places = _find_revision(what)
     here = ask_git("rev-parse", "--show-prefix").strip()
@@ -71,7 +74,7 @@ def find_places(what: str, key: str = "") -> list[Place]:
         about = place.is_made, not place.commit.id, is_current, bool(place.refs), place.folder == here
         return *(not good for good in about), -place.commit.committed_at, place.file != MAIN_FILE, place.file
 
-    return sorted(_check_locks(_add_refs(places)), key=rank)
+    return sorted(_check_locks(_add_refs(places), by_head=bool(figures)), key=rank)
 
 
 def _find_number(number: Number) -> Iterator[Place]:
@@ -160,13 +163,16 @@ def _add_refs(places: list[Place]) -> list[Place]:
     return [replace(place, refs=tuple(ref for ref in refs if has(ref, place))) for place in places]
 
 
-def _check_locks(places: list[Place]) -> list[Place]:
-    """Say of each place whether the dvc.lock beside it records the file; if only a later one does, go there."""
+def _check_locks(places: list[Place], by_head: bool) -> list[Place]:
+    """Say of each place whether the dvc.lock beside it records the file; if only a later one does, go there.
+
+    by_head: go to HEAD wherever it records the file: there are today's code and parameters, and the run that has both.
+    """
     root = Path(ask_git("rev-parse", "--show-toplevel").rstrip("\n"))
     asked = [
         (place, revision)
         for place in places
-        for revision in (place.commit.id, *(ref.ref for ref in place.refs))
+        for revision in _order_revisions(place, by_head)
         if place.content and place.commit.id
     ]
     locks = read_files([f"{revision}:{place.folder}dvc.lock" for place, revision in asked])
@@ -184,8 +190,15 @@ def _check_locks(places: list[Place]) -> list[Place]:
         elif makers.get(place, place.commit.id) == place.commit.id:
             checked.append(replace(place, is_made=place in makers))
         else:
-            checked.append(replace(place, commit=read_commit(makers[place])))
+            commit = read_commit(makers[place])
+            checked.append(replace(place, commit=commit, since=place.commit if commit.id != place.commit.id else None))
     return checked
+
+
+def _order_revisions(place: Place, by_head: bool) -> list[str]:
+    """Return the place's commit and the refs that hold the file, with `by_head` HEAD first."""
+    refs = [ref.ref for ref in place.refs]
+    return ["HEAD", place.commit.id, *refs] if by_head and "HEAD" in refs else [place.commit.id, *refs]
 
 
 def _is_recorded(place: Place, lock: bytes) -> bool:
