@@ -55,6 +55,14 @@ def test_the_lock_does_not_depend_on_the_workers(pristine: Workspace, tmp_path: 
         assert workspace.run("dvc", "status", "tokenize").stdout.startswith("Data and pipelines are up to date")
 
 
+def test_evaluation_in_other_processes_has_the_same_bytes(reproduced: Workspace, tmp_path: Path) -> None:
+    workspace = reproduced.copy_to(tmp_path / "repository")
+    lock = (workspace.path / "dvc.lock").read_bytes()
+    (workspace.path / "metrics/test.json").unlink()
+    workspace.run("dvc", "repro", "--force", "--single-item", "evaluate", **{WORKERS: "2"})
+    assert (workspace.path / "dvc.lock").read_bytes() == lock
+
+
 PARTS = """
 import os, signal
 

@@ -93,6 +93,26 @@ def test_token_files_written_in_parts_are_those_of_the_whole(parts: list[list[li
             assert (folder / f"train.{array}.npy").read_bytes() == (folder / "whole.npy").read_bytes()
 
 
+@given(st.lists(st.lists(st.integers(2, 99), max_size=5), min_size=1), st.integers(1, 4))
+def test_parts_of_texts_are_together_the_whole(ids: list[list[int]], size: int) -> None:
+    ngrams = [np.array(text[1:], dtype=np.uint32) for text in ids]
+    whole = Tokens.from_lists(ids, list(range(len(ids))), ngrams)
+    parts = [whole.cut(first, first + size) for first in range(0, len(ids), size)]
+    for name in ("ids", "labels", "ngrams", "lengths"):
+        assert np.concatenate([getattr(part, name) for part in parts]).tolist() == getattr(whole, name).tolist()
+    for part in parts:
+        rows = np.arange(len(part))
+        assert (
+            part.digest()
+            == Tokens.from_lists(
+                [ids[number] for number in part.labels],
+                part.labels.tolist(),
+                [ngrams[number] for number in part.labels],
+            ).digest()
+        )
+        assert len(part.gather_extras(rows)[0]) == len(part.ngrams)
+
+
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     save_tokens([Tokens.from_lists([[5]], [0])], tmp_path, "train")
     np.save(tmp_path / "train.ids.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
