@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from unroll.results.records import list_records
+from histories import begin_history, make_files
+from unroll.base.errors import InputError
+from unroll.results.records import list_records, list_records_of
 from workspaces import make_environment
 
 
@@ -42,3 +44,24 @@ def test_experiments_of_other_folders_are_left_out(
 ) -> None:
     monkeypatch.chdir(repository / folder)
     assert [record.name for record in list_records()] == ["main", *sorted([own, "repeated"])]
+
+
+def test_the_experiments_of_a_commit_are_found_merged_or_not_with_its_code_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = begin_history(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    start = history.commit("start", make_files(0.81) | {"src/code.py": "1"})
+    apart = history.save_experiment("apart", make_files(0.82, cell="rnn"))
+    merged = history.save_experiment("merged", make_files(0.83, cell="lstm"))
+    history.save_experiment("other-code", make_files(0.84) | {"src/code.py": "2"})
+    history.save_experiment(
+        "other-folder", {f"pipelines/waves/{name}": text for name, text in make_files(0.85).items()}
+    )
+    history.git("merge", "--quiet", "-s", "ours", "-m", "merge", merged)
+    history.git("update-ref", "-d", f"refs/exps/{start[:2]}/{start[2:]}/merged")
+    history.save_experiment("of-another-commit", make_files(0.86))
+    found = {record.name: record.params["model.cell"] for record in list_records_of("main~1")}
+    assert found == {start: "gru", apart: "rnn", merged: "lstm"}
+    with pytest.raises(InputError, match="nowhere is no branch"):
+        list_records_of("nowhere")

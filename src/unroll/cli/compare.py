@@ -53,7 +53,8 @@ def print_comparison(found: Results, question: Question, present: dict[str, str]
     if format is Format.CSV:
         print_table(*tabulate_figures(rows + baselines, by), format)
         return
-    print_table(*tabulate_means(rows + baselines, by, [*metrics, *COSTS]), format)
+    costs = [name for name in COSTS if any(row.summaries[name].count for row in rows + baselines)]
+    print_table(*tabulate_means(rows + baselines, by, [*metrics, *costs]), format)
     if len(rows) > 1:
         print(f"\nDifference to {', '.join(reference)} of runs that agree in all else: mean [95 % interval]\n")
         print_table(*tabulate_differences(rows, by, metrics), format)

@@ -105,6 +105,13 @@ def compare(
     source: Annotated[
         Source, typer.Option("--from", help="MLflow's runs, or Git's branches and DVC experiments.")
     ] = Source.MLFLOW,
+    commit: Annotated[
+        str,
+        typer.Option(
+            help="Take this commit and the experiments that started from it, also merged ones, from Git.",
+            show_default=False,
+        ),
+    ] = "",
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Compare results of several seeds: mean ± standard deviation by a parameter, and paired differences.
@@ -128,7 +135,7 @@ def compare(
         tuple(against.split(",")) if against else (),
     )
     present = {name: str(value) for name, value in flatten_params(params).items()}
-    print_comparison(_collect_results(source, params.tracking), question, present, format)
+    print_comparison(_collect_results(source, commit, params.tracking), question, present, format)
 
 
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000) -> None:
@@ -154,12 +161,17 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, ma
     serve_pages(store, find_artifact_folder(find_root()), port, announce)
 
 
-def _collect_results(source: Source, tracking: "TrackingParams") -> "Results":
+def _collect_results(source: Source, commit: str, tracking: "TrackingParams") -> "Results":
     from unroll.results.collect import collect_from_records, collect_from_runs
-    from unroll.results.records import list_records
+    from unroll.results.records import list_records, list_records_of
     from unroll.tracking.runs import list_runs
     from unroll.tracking.store import connect
 
+    if commit:
+        results = collect_from_records(list_records_of(commit), [])
+        if not results.networks:
+            raise InputError(f"{commit} and the experiments that started from it have no results")
+        return results
     runs = list_runs(connect(tracking.experiment)) if tracking.enabled or source is Source.MLFLOW else []
     results = collect_from_runs(runs) if source is Source.MLFLOW else collect_from_records(list_records(), runs)
     if not results.networks:

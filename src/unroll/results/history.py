@@ -59,7 +59,7 @@ class Ref:
 
 def count_commits() -> int:
     """Return how many commits are searched, those of experiments included."""
-    return int(ask_git("rev-list", "--count", *_choose_refs()) or 0)
+    return int(ask_git("rev-list", "--count", *choose_refs()) or 0)
 
 
 def count_experiments() -> int:
@@ -129,7 +129,7 @@ def read_figures(content: bytes) -> dict[str, float]:
 def _list_changes(pattern: str) -> Iterator[tuple[Commit, str, str]]:
     """Yield commit, path and blob of each change; of a merge, what it has from none of its parents."""
     how = ("--full-history", "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--format=%x01%H%x09%ct%x09%s")
-    listed = ask_git("-c", "log.showRoot=true", "log", *_choose_refs(), *how, "--", pattern)
+    listed = ask_git("-c", "log.showRoot=true", "log", *choose_refs(), *how, "--", pattern)
     commit, parts = Commit(""), iter(listed.split("\0"))
     for part in parts:
         line = part.lstrip("\n")
@@ -141,7 +141,8 @@ def _list_changes(pattern: str) -> Iterator[tuple[Commit, str, str]]:
             yield commit, next(parts), line.split()[2 * parents + 1]
 
 
-def _choose_refs() -> list[str]:
+def choose_refs() -> list[str]:
+    """Return the arguments by which Git walks branches, tags and experiments, without DVC's internal ones."""
     return [*(f"--exclude={ref}*" for ref in OTHER_REFS), "--all"]
 
 

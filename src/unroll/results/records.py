@@ -9,20 +9,22 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from unroll.params.common import flatten_params
-from unroll.results.history import EXPERIMENT_REFS, OTHER_REFS
+from unroll.results.history import EXPERIMENT_REFS, OTHER_REFS, choose_refs, read_commit
 from unroll.results.pipelines import choose_schema
 from unroll.tracking.baseline import BASELINE_LINKS
 from unroll.tracking.git import ask_git
 from unroll.tracking.names import name_baseline, name_scores, name_training
 from unroll.tracking.runs import LINKS
 
+CODE = (":(top)src", ":(top,glob)**/dvc.yaml")
+
 
 @dataclass(frozen=True)
 class Record:
-    """A branch or experiment: what its commit says about the pipeline in the current folder."""
+    """A branch, experiment or commit: what it says about the pipeline in the current folder."""
 
     name: str
-    kind: str  # "branch" or "experiment"
+    kind: str  # "branch", "experiment" or "commit"
     params: dict[str, str]  # flat, as MLflow holds them
     metrics: dict[str, float]  # by their names in MLflow; empty if the commit has none
     baseline: dict[str, float]  # the same of the linear baseline
@@ -34,8 +36,24 @@ class Record:
 def list_records() -> list[Record]:
     """Return a record for each branch and each DVC experiment of any commit, except those of other pipelines."""
     refs = ask_git("for-each-ref", "--format=%(refname)", "refs/heads", EXPERIMENT_REFS).splitlines()
-    kept = [ref for ref in refs if not ref.startswith(OTHER_REFS) and not _is_elsewhere(ref)]
-    return [read_record(ref) for ref in sorted(kept, key=lambda ref: (ref.startswith(EXPERIMENT_REFS), ref))]
+    kept = [ref for ref in refs if not ref.startswith(OTHER_REFS)]
+    here = [ref for ref in kept if not ref.startswith(EXPERIMENT_REFS) or not _is_elsewhere(_find_start(ref), ref)]
+    return [read_record(ref) for ref in sorted(here, key=lambda ref: (ref.startswith(EXPERIMENT_REFS), ref))]
+
+
+def list_records_of(revision: str) -> list[Record]:
+    """Return a record for a commit, and for each experiment that started from it and has its code.
+
+    An experiment is found wherever its commit is: under DVC's refs, or merged into a branch.
+
+    Raises:
+        InputError: there is no such commit.
+    """
+    start = read_commit(revision).id
+    commits = [line.split() for line in ask_git("rev-list", "--parents", *choose_refs(), f"^{start}").splitlines()]
+    children = [commit for commit, *parents in commits if parents == [start]]
+    same = [child for child in children if not ask_git("diff", "--name-only", start, child, "--", *CODE)]
+    return [read_record(start), *(read_record(child) for child in same if not _is_elsewhere(start, child))]
 
 
 def read_record(ref: str) -> Record:
@@ -48,7 +66,7 @@ def read_record(ref: str) -> Record:
     has_baseline = "parameters" in linear and "classes" in linear_per_class
     return Record(
         name=ref.split("/", 4)[4] if ref.startswith(EXPERIMENT_REFS) else ref.removeprefix("refs/heads/"),
-        kind="experiment" if ref.startswith(EXPERIMENT_REFS) else "branch",
+        kind=_name_kind(ref),
         params=flatten_old_params(_read_yaml(ref, "params.yaml")),
         metrics=name_scores(scores, per_class) | name_training(summary) if is_whole else {},
         baseline=name_baseline(linear, linear_per_class) if has_baseline else {},
@@ -74,14 +92,22 @@ def flatten_old_params(params: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _is_elsewhere(ref: str) -> bool:
-    """Whether a DVC experiment was run in another folder: it changed parameters or results there, not here."""
-    if not ref.startswith(EXPERIMENT_REFS):
-        return False
-    baseline, here = "".join(ref.split("/")[2:4]), ask_git("rev-parse", "--show-prefix").strip()
+def _name_kind(ref: str) -> str:
+    if ref.startswith(EXPERIMENT_REFS):
+        return "experiment"
+    return "branch" if ref.startswith("refs/") else "commit"
+
+
+def _find_start(ref: str) -> str:
+    return "".join(ref.split("/")[2:4])
+
+
+def _is_elsewhere(start: str, experiment: str) -> bool:
+    """Whether an experiment was run in another folder: it changed parameters or results there, not here."""
+    here = ask_git("rev-parse", "--show-prefix").strip()
     files = ("params.yaml", "dvc.lock")
     anywhere = [f":(top,glob)**/{file}" for file in files]
-    changed = ask_git("diff", "--name-only", baseline, ref, "--", *anywhere).splitlines()
+    changed = ask_git("diff", "--name-only", start, experiment, "--", *anywhere).splitlines()
     return bool(changed) and not {f"{here}{file}" for file in files} & set(changed)
 
 
