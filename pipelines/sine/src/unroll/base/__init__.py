@@ -1,0 +1,1 @@
+"""What every subpackage needs: errors, files, processes, devices. It imports no other subpackage."""
