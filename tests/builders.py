@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.numpy import save_file
 
 from unroll.base.devices import choose_device, explain_not_portable
 from unroll.base.files import write_json
+from unroll.inference.network import Network, build_network
+from unroll.models.classifier import TextClassifier
 from unroll.models.files import TEXT_PARTS, ModelConfig, list_shapes, write_checksums
 from unroll.params.texts import TextTrainParams, TokenizeParams
 from unroll.text.tokens import Tokens
@@ -58,6 +61,25 @@ def write_models(folder: Path) -> Path:
     write_json(folder / "cleaning.json", cleaning | {"stop_words": ["the"]})
     write_checksums(folder, TEXT_PARTS)
     return folder
+
+
+def make_models(**changes: object) -> tuple[TextClassifier, Network]:
+    """Return a small classifier of random weights twice, with the given values changed: for PyTorch and for NumPy."""
+    torch.manual_seed(0)
+    config = make_config(**({"classes": 4} | changes))
+    model = TextClassifier(config)
+    with torch.no_grad():
+        model.embedding.weight.mul_(10)  # larger differences between texts make a sharper test
+        if model.ngrams is not None:
+            model.ngrams.weight.normal_()
+            model.ngrams.idf.uniform_(0, 3)[::3] = 0  # some occur in no training text
+    return model, build_network({name: weight.numpy() for name, weight in model.state_dict().items()}, config)
+
+
+def make_texts(lengths: list[int]) -> list[list[int]]:
+    """Return random token ids, a list for each length."""
+    random = np.random.default_rng(0)
+    return [random.integers(1, 50, size=length).tolist() for length in lengths]
 
 
 def make_params(**changes: object) -> TextTrainParams:

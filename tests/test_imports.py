@@ -9,6 +9,7 @@ from imports import PACKAGE, find_packages
     ("module", "slow"),
     [
         ("inference/classifier", {"torch", "sklearn", "scipy", "gensim", "matplotlib"}),  # `unroll predict`
+        ("export/folder", {"torch", "onnxruntime", "sklearn", "scipy", "gensim", "matplotlib"}),  # `unroll export`
         ("results/overview", {"torch", "sklearn", "pandas", "matplotlib"}),  # `unroll runs`
         ("cli/compare", {"torch", "sklearn", "pandas", "matplotlib"}),  # `unroll compare`
         ("stages/train", {"sklearn", "matplotlib", "gensim"}),

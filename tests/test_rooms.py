@@ -22,6 +22,7 @@ ROOMS = {
     "sequences": {"base", "params", "data", "models"},
     "inference": {"base", "params", "data", "text", "models", "linear"},
     "serving": {"base", "params", "models", "inference"},
+    "export": {"base", "text", "models", "inference"},
     "tracking": {"base", "params", "text", "models", "training", "inference"},
     "results": {"base", "params", "sequences", "tracking"},
     "cluster": {"base", "params", "tracking", "results"},
@@ -43,7 +44,7 @@ ROOMS = {
     "look": {"base", "params", "data", "text", "evaluation", "linear", "stages"},
     "cli": {
         *("base", "params", "text", "vectors", "models", "training", "sequences", "inference", "tracking", "results"),
-        *("cluster", "look", "serving"),
+        *("cluster", "export", "look", "serving"),
     },
     "tools": {"base", "tracking", "cli"},
 }
@@ -63,6 +64,7 @@ CONCERNED = {
     "sequences/model.py": [],
     "inference/forward.py": [],
     "serving/app.py": [],
+    "export/graph.py": [],
     "tracking/registry.py": ["evaluate"],
     "results/records.py": [],
     "cluster/spread.py": [],
@@ -95,6 +97,7 @@ CONCERNED_BELOW = {  # the same in pipelines/sine
 UNTESTED = {  # by a file of their own: what tests them instead
     "base/devices.py": "tests/base/test_portable.py, tests/training/test_loop.py",
     "cli/data.py": "tests/look/test_page.py",
+    "cli/export.py": "tests/export/test_folder.py",
     "cli/main.py": "tests/pipeline/test_cli.py",
     "cli/model.py": "tests/pipeline/test_cli.py",
     "cli/results.py": "tests/pipeline/test_grid.py",
@@ -108,6 +111,7 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "cluster/pictures.py": "tests/cluster/test_search.py",
     "cluster/spread.py": "tests/pipeline/test_spread.py",
     "data/tables.py": "tests/data/test_datasets.py",
+    "export/predict.py": "tests/export/test_folder.py",
     "data/unpack.py": "tests/data/test_datasets.py",
     "inference/network.py": "tests/inference/test_forward.py",
     "inference/packing.py": "tests/inference/test_forward.py",

@@ -9,11 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import make_config
+from builders import make_models, make_texts
 from unroll.inference import forward, packing
 from unroll.inference.forward import compute_logits, predict_all, predict_one
-from unroll.inference.network import Network, build_network
-from unroll.models.classifier import TextClassifier
 from unroll.models.predict import compute_outputs as compute_with_torch
 from unroll.models.predict import compute_probabilities
 from unroll.params.common import Cell
@@ -22,24 +20,6 @@ from unroll.text.tokens import Tokens
 CELLS, POOLINGS = get_args(Cell), ("last", "max", "mean", "attention")
 VARIANTS = list(itertools.product(CELLS, (False, True), POOLINGS, (1, 2)))
 LENGTHS = [5, 1, 9, 5, 2, 33, 9, 5, 3, 8]
-
-
-def make_models(**changes: object) -> tuple[TextClassifier, Network]:
-    """Return the same random weights twice: for PyTorch and for NumPy."""
-    torch.manual_seed(0)
-    config = make_config(**({"classes": 4} | changes))
-    model = TextClassifier(config)
-    with torch.no_grad():
-        model.embedding.weight.mul_(10)  # larger differences between texts make a sharper test
-        if model.ngrams is not None:
-            model.ngrams.weight.normal_()
-            model.ngrams.idf.uniform_(0, 3)[::3] = 0  # some occur in no training text
-    return model, build_network({name: weight.numpy() for name, weight in model.state_dict().items()}, config)
-
-
-def make_texts(lengths: list[int]) -> list[list[int]]:
-    random = np.random.default_rng(0)
-    return [random.integers(1, 50, size=length).tolist() for length in lengths]
 
 
 def make_tokens(texts: list[list[int]]) -> Tokens:

@@ -9,6 +9,7 @@ from unroll.base.errors import DEBUG, end_in_one_line
 from unroll.base.process import collect_rarely
 from unroll.cli.check import check
 from unroll.cli.data import data
+from unroll.cli.export import export
 from unroll.cli.labels import labels
 from unroll.cli.model import gradients, neighbors, predict
 from unroll.cli.results import compare, metrics, runs, ui
@@ -23,7 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (data, labels, predict, serve, neighbors, metrics, runs, compare, gradients, spread, search, check, ui):
+for command in (
+    *(data, labels, predict, serve, export, neighbors),
+    *(metrics, runs, compare, gradients, spread, search, check, ui),
+):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(trace)  # or else -0.02 is an option
 

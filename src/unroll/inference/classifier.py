@@ -3,6 +3,7 @@
 It needs neither PyTorch nor the training code, so a prediction starts at once.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,15 @@ from unroll.base.files import read_json
 from unroll.inference.forward import predict_all, predict_one
 from unroll.inference.network import Network, build_network
 from unroll.linear.model import load_linear
-from unroll.models.files import LINEAR_PARTS, TEXT_PARTS, check_parts, load_config, load_labels, load_weights
+from unroll.models.files import (
+    CHECKSUMS,
+    LINEAR_PARTS,
+    TEXT_PARTS,
+    check_parts,
+    load_config,
+    load_labels,
+    load_weights,
+)
 from unroll.params.common import check_params
 from unroll.text.clean import Cleaning, clean_text
 from unroll.text.ngrams import make_hasher
@@ -108,6 +117,25 @@ def load_classifier(folder: Path = Path("models")) -> Classifier:
     model = load(folder, class_names)
     check_parts(folder, parts)  # last, because the other errors say more
     return Classifier(cleaning, model, class_names)
+
+
+def load_copy(folder: Path, copy: Path) -> Classifier:
+    """Copy the files into the folder `copy`, and load them from there.
+
+    So whatever happens to `folder` meanwhile, all that is used are the files that one checksums.json lists.
+
+    Raises:
+        InputError: a file is missing or damaged, or the files do not belong together, or give no probabilities.
+    """
+    for part in (CHECKSUMS, *TEXT_PARTS):  # a linear classifier has no tokenizer
+        if (folder / part).is_file():
+            shutil.copyfile(folder / part, copy / part)
+    try:
+        classifier = load_classifier(copy)
+        classifier.predict(["a"])  # weights that are no numbers show here
+        return classifier
+    except InputError as error:
+        raise InputError(str(error).replace(str(copy), str(folder))) from None
 
 
 def load_network(folder: Path, class_names: list[str]) -> TextNetwork:

@@ -2,17 +2,16 @@
 
 import asyncio
 import logging
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from unroll.base.errors import InputError
 from unroll.base.files import compute_hash
-from unroll.inference.classifier import Classifier, load_classifier
+from unroll.inference.classifier import Classifier, load_copy
 from unroll.models.files import CHECKSUMS, TEXT_PARTS
 
-PARTS = (CHECKSUMS, *TEXT_PARTS)  # a linear classifier has no tokenizer
+PARTS = (CHECKSUMS, *TEXT_PARTS)
 SECONDS = 1.0  # between two looks at the files
 LOG = logging.getLogger("uvicorn.error")
 
@@ -64,16 +63,8 @@ def load_whole(folder: Path) -> Loaded:
         InputError: a file is missing or damaged, or the files do not belong together.
     """
     with TemporaryDirectory(prefix="unroll-") as name:
-        copy = Path(name)
-        for part in PARTS:
-            if (folder / part).is_file():
-                shutil.copyfile(folder / part, copy / part)
-        try:
-            classifier = load_classifier(copy)
-            classifier.predict(["a"])  # weights that are no numbers show here
-            return Loaded(compute_hash(copy / CHECKSUMS, "sha256")[:12], classifier)
-        except InputError as error:
-            raise InputError(str(error).replace(name, str(folder))) from None
+        classifier = load_copy(folder, Path(name))
+        return Loaded(compute_hash(Path(name) / CHECKSUMS, "sha256")[:12], classifier)
 
 
 def look_at(folder: Path) -> list[tuple[int, ...]]:
