@@ -82,10 +82,10 @@ $(VENV)/.mutation: requirements-mutation.txt $(VENV)/.developing
 	$(COMPILE)
 	@touch $@
 
-bench: setup  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (12 to 20 minutes)
+bench: $(VENV)/.developing  ## measure speed beside a textbook implementation; writes docs/benchmarks.md (12 to 20 minutes)
 	python -m benchmarks
 
-bench-quick: setup  ## the same on fewer rows (3 minutes at most)
+bench-quick: $(VENV)/.developing  ## the same on fewer rows (3 minutes at most)
 	python -m benchmarks --quick
 
 # The tests of pages need Chromium and its driver; elsewhere than on Debian they say that they skipped, and why.

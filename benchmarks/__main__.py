@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.commands import describe_commands, measure_commands
 from benchmarks.epochs import describe_epochs, measure_epochs
+from benchmarks.export import describe_export, measure_export
 from benchmarks.growth import describe_growth, measure_growth
 from benchmarks.inference import describe_inference, measure_inference
 from benchmarks.machine import describe_machine
@@ -28,7 +29,7 @@ from benchmarks.time_to_quality import describe_quality, measure_quality
 from unroll.base.files import replace_when_done
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-NAMES = ["text", "epochs", "products", "threads", "processes", "quality", "inference", "growth", "commands"]
+NAMES = ["text", "epochs", "products", "threads", "processes", "quality", "inference", "export", "growth", "commands"]
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,9 @@ def list_measures(headlines: Headlines, file: Path | None, folder: Path, sizes: 
         Measure("processes", measure_processes, (headlines, sizes.epoch_rows, rounds), describe_processes),
         Measure("quality", measure_quality, (headlines, *sizes.quality_rows, file, pretraining), describe_quality),
         Measure("inference", measure_inference, (headlines, sizes.inference_rows, rounds), describe_inference),
+        Measure(
+            "export", measure_export, (headlines, sizes.inference_rows, rounds, sizes.command_rounds), describe_export
+        ),
         Measure("growth", measure_growth, (sizes.growth_rows,), describe_growth),
         Measure(
             "commands",

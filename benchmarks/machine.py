@@ -20,6 +20,7 @@ def describe_machine(document: Path) -> list[tuple[str, str]]:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return [
         ("processor", f"{_name_processor()}, {os.cpu_count()} cores"),
+        ("AVX-512", "yes" if " avx512f " in _read_cpuinfo() else "no"),
         ("memory", f"{psutil.virtual_memory().total / 2**30:.0f} GiB"),
         ("GPU", gpu),
         ("load at the start", f"{os.getloadavg()[0]:.1f} processes that want a core"),
@@ -30,12 +31,16 @@ def describe_machine(document: Path) -> list[tuple[str, str]]:
 
 
 def _name_processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not on Linux
-        return platform.processor()
+    lines = _read_cpuinfo().splitlines()
     names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor())
+
+
+def _read_cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:  # not on Linux
+        return ""
 
 
 def _describe_commit(document: Path) -> str:
