@@ -96,15 +96,12 @@ def test_padding_and_company_change_nothing(texts: list[list[int]], data: st.Dat
         rtol=0,
         atol=WITHIN,
     )
-    random = np.random.default_rng(2)
-    padded = {name: array for name, array in inputs.items() if array.ndim == 1}
+    padded = dict(inputs)
     for name, counts, most in (("ids", "lengths", 50), ("ngrams", "ngram_counts", 2**32)):
-        longer = random.integers(0, most, (len(texts), inputs[name].shape[1] + data.draw(st.integers(0, 9))))
-        longer[:, : inputs[name].shape[1]] = np.where(
-            np.arange(inputs[name].shape[1]) < inputs[counts][:, None],
-            inputs[name],
-            longer[:, : inputs[name].shape[1]],
-        )
+        width = inputs[name].shape[1]
+        longer = np.random.default_rng(2).integers(0, most, (len(texts), width + data.draw(st.integers(0, 9))))
+        inside = np.arange(width) < inputs[counts][:, None]
+        longer[:, :width][inside] = inputs[name][inside]
         padded[name] = longer
     np.testing.assert_allclose(predict(session, padded), expected, rtol=0, atol=WITHIN)
     for number, (text, own) in enumerate(zip(texts, hashes, strict=True)):

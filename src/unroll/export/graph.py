@@ -1,6 +1,6 @@
 """A trained classifier as an ONNX graph, written operator by operator: the mathematics of unroll.models.classifier."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,8 +76,12 @@ class _Graph:
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Add an operator of one output; return that one's name."""
         output = output or f"{operator.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-        return output
+        return self.add_many(operator, inputs, [output], **attributes)[0]
+
+    def add_many(self, operator: str, inputs: Sequence[str], outputs: list[str], **attributes: Any) -> list[str]:
+        """Add an operator of several outputs; return them."""
+        self.nodes.append(helper.make_node(operator, inputs, outputs, name=outputs[0], **attributes))
+        return outputs
 
     def hold_numbers(self, *numbers: int) -> str:
         """Add whole numbers that operators need, [numbers] int64, such as axes; return their name."""
@@ -118,8 +122,8 @@ def _add_layers(graph: _Graph, network: Network) -> tuple[str, str]:
             graph.hold(f"{name}_{number}", array)
             for name, array in zip(("input", "recurrent", "bias"), _arrange(layer, order), strict=True)
         ]
-        states, final = f"states_{number}", f"final_{number}"
-        graph.nodes.append(helper.make_node(operator, [features, *weights, lengths], [states, final], **attributes))
+        outputs = [f"states_{number}", f"final_{number}"]
+        states, final = graph.add_many(operator, [features, *weights, lengths], outputs, **attributes)
     return states, final
 
 
@@ -176,6 +180,6 @@ def _add_ngrams(graph: _Graph, weight: np.ndarray, squares: np.ndarray) -> str:
     inside = graph.add("Cast", graph.add_mask("ngrams", "ngram_counts"), to=TensorProto.FLOAT)
     sums = graph.add("MatMul", graph.add("Unsqueeze", inside, graph.hold_numbers(1)), found)
     sums = graph.add("Squeeze", sums, graph.hold_numbers(1))
-    graph.nodes.append(helper.make_node("Split", [sums, graph.hold_numbers(classes, 1)], ["votes", "squares"], axis=1))
+    votes, total = graph.add_many("Split", [sums, graph.hold_numbers(classes, 1)], ["votes", "squares"], axis=1)
     least = graph.hold("least", np.array(np.finfo(np.float32).tiny))
-    return graph.add("Div", "votes", graph.add("Sqrt", graph.add("Max", "squares", least)))
+    return graph.add("Div", votes, graph.add("Sqrt", graph.add("Max", total, least)))
