@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -306,3 +307,15 @@ def test_real_titles_have_the_same_probabilities(ag_news: Path, tmp_path: Path, 
     export_model(models, tmp_path / "exported")
     assert np.std(load_classifier(models).predict(titles[:1000])) > 0.1
     assert find_largest_difference(tmp_path / "exported", models, titles) <= WITHIN
+
+
+@pytest.mark.exhaustive
+def test_real_reviews_have_the_same_probabilities(all_pipelines: Workspace, imdb: Path, tmp_path: Path) -> None:
+    """Long texts, and a head of one logit."""
+    models = all_pipelines.path / "pipelines" / "imdb" / "models"
+    assert export_model(models, tmp_path / "exported").head == "logit"
+    with tarfile.open(imdb) as archive:
+        files = (member for member in archive if re.search(r"/(pos|neg)/.*\.txt$", member.name))
+        texts = [archive.extractfile(member).read().decode() for member in files]
+    assert len(texts) == 37_500
+    assert find_largest_difference(tmp_path / "exported", models, texts) <= WITHIN
