@@ -14,10 +14,10 @@ from unroll.base.versions import COMPUTE, check_versions, read_pins
 from unroll.tools.lock import REQUIREMENTS, find_versions
 from workspaces import ROOT, Workspace
 
-# What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks, shows progress or decides
-# where something is computed.
-TELLS = {"botocore", "charset_normalizer", "distributed", "dvc", "filelock", "mlflow", "more_itertools", "psutil"}
-TELLS |= {"pydantic", "pydantic_core", "requests", "ruamel", "sqlalchemy", "tqdm"}
+# What stages import, and no output's bytes depend on: it reads parameters, downloads, tracks, shows progress, decides
+# where something is computed, or puts what was computed into the places of a text.
+TELLS = {"botocore", "charset_normalizer", "distributed", "dvc", "filelock", "jinja2", "markupsafe", "mlflow"}
+TELLS |= {"more_itertools", "psutil", "pydantic", "pydantic_core", "requests", "ruamel", "sqlalchemy", "tqdm"}
 WRITES_PICTURES = {"pillow"}  # for matplotlib
 
 

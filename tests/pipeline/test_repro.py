@@ -12,6 +12,7 @@ from workspaces import STAGES, Workspace, set_params
 
 pytestmark = pytest.mark.slow
 OVER_BASELINE = ("over_baseline", "over_baseline_low", "over_baseline_high")
+ENDS = ("macro_f1_low", "macro_f1_high")
 PIPELINES = ("hello", "imdb", "mnist", "sin2cos", "sine")
 
 
@@ -27,13 +28,13 @@ def find_concerned(workspace: Workspace) -> list[str]:
 
 def test_a_fresh_clone_gets_models_and_metrics(reproduced: Workspace) -> None:
     models = reproduced.path / "models"
-    for folder, parts in ((models, TEXT_PARTS), (models / "linear", LINEAR_PARTS)):
+    for folder, parts in ((models, (*TEXT_PARTS, "README.md")), (models / "linear", LINEAR_PARTS)):
         assert {path.name for path in folder.iterdir() if path.suffix} == {"checksums.json", *parts}
     scores, per_class = read_json(reproduced, "metrics/test.json"), read_json(reproduced, "metrics/per_class.json")
     data, train = read_json(reproduced, "metrics/data.json"), read_json(reproduced, "metrics/train.json")
     assert data["rows_in"] == data["rows_out"] == 2880
     assert sum(values["support"] for values in per_class["classes"].values()) == 432
-    assert set(scores) == {"accuracy", "calibration_error", "log_loss", "macro_f1", *OVER_BASELINE}
+    assert set(scores) == {"accuracy", "calibration_error", "log_loss", "macro_f1", *ENDS, *OVER_BASELINE}
     of_training = {"batch_size", "best_epoch", "epochs", "parameters", "vector_coverage"}
     assert set(train) == of_training | {"val_loss", "val_macro_f1"}
     assert "Data and pipelines are up to date." in reproduced.run("dvc", "repro").stdout
@@ -153,7 +154,7 @@ def test_stages_refuse_versions_that_they_do_not_depend_on(workspace: Workspace)
 
 def test_network_and_baseline_are_scored_on_the_same_rows(quick_workspace: Workspace) -> None:
     scores, baseline = (read_json(quick_workspace, f"metrics/{name}.json") for name in ("test", "baseline"))
-    assert set(scores) - set(OVER_BASELINE) <= set(baseline)
+    assert set(scores) - {*ENDS, *OVER_BASELINE} <= set(baseline)
     assert baseline["macro_f1"] > 0.6
     assert scores["over_baseline"] == pytest.approx(scores["macro_f1"] - baseline["macro_f1"], abs=2e-6)
     assert scores["over_baseline_low"] < scores["over_baseline"] < scores["over_baseline_high"]

@@ -67,3 +67,4 @@ def test_a_colleague_pulls_and_has_all(quick_workspace: Workspace, tmp_path: Pat
     user.path.mkdir()
     user.run("dvc", "artifacts", "get", str(quick_workspace.path), "classifier", "--rev", "v0.0.1")
     assert user.run(*question).stdout == clone.run(*question).stdout
+    assert (user.path / "models/README.md").read_bytes() == (clone.path / "models/README.md").read_bytes()

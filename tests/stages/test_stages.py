@@ -167,7 +167,9 @@ def test_the_run_of_a_training(folder: Path) -> None:
     assert "restored" not in tags and "failure" not in tags and "resumed_after_epoch" not in tags
     score = f"{read_json('metrics/test.json')['macro_f1']:.4f}"
     assert tags["mlflow.note.content"].startswith(f"gru on csv: macro-F1 **{score}** on the test split, ")
-    assert f"{summary['val_macro_f1']:.4f} on the validation split" in tags["mlflow.note.content"]
+    first, _, card = tags["mlflow.note.content"].partition("\n\n")
+    assert f"{summary['val_macro_f1']:.4f} on the validation split" in first
+    assert card and Path("models/README.md").read_text().strip().endswith(card)
     params = {name: str(value) for name, value in flatten_params(read_text_params()).items()}
     assert run.data.params == params | {"tracking.test_md5": tags["test_md5"]}
     for name in ("val_loss", "val_macro_f1"):

@@ -1,1 +1,1 @@
-"""From predictions to scores: metrics, calibration, intervals, plots. It imports no other subpackage."""
+"""From predictions to scores: metrics, calibration, intervals, plots, the model card. It imports base and params."""

@@ -149,6 +149,7 @@ class TextTrainParams(TrainParams):
 class EvaluateParams(Section):
     calibration_bins: Annotated[int, Field(ge=1, le=1000)]
     mistakes: Annotated[int, Field(ge=0)]
+    card_texts: bool | Literal["auto"]
 
 
 class TextTrackingParams(TrackingParams):

@@ -1,4 +1,4 @@
-"""models/ and the test split → metrics/test.json, per_class.json, the data of plots, the worst mistakes."""
+"""models/ and the test split → metrics/test.json, per_class.json, data of plots, the worst mistakes, the model card."""
 
 from functools import lru_cache, partial
 from pathlib import Path
@@ -10,10 +10,11 @@ import torch
 
 from unroll.base.devices import Portable, choose_device, make_repeatable
 from unroll.base.errors import InputError
-from unroll.base.files import read_json, write_json, write_table
+from unroll.base.files import read_json, replace_when_done, write_json, write_table
 from unroll.base.parts import open_workers
 from unroll.base.process import run_stage
-from unroll.evaluation.bootstrap import bootstrap_macro_f1
+from unroll.evaluation.bootstrap import bootstrap_f1, bootstrap_macro_f1
+from unroll.evaluation.card import Facts, drop_header, render_card
 from unroll.evaluation.plots import draw_confusions, draw_learning_curves, draw_precision_recall, draw_reliability
 from unroll.evaluation.scores import (
     compute_class_scores,
@@ -36,6 +37,7 @@ from unroll.tracking.store import connect
 
 SPLITS, TOKENS, MODELS, METRICS = Path("data/splits"), Path("data/tokens"), Path("models"), Path("metrics")
 PLOTS = METRICS / "plots"
+QUOTED = ("baseline", "baseline_per_class", "data", "per_class", "test", "tokens", "train")  # metrics in the card
 BATCH_ROWS = 1024
 PART_ROWS = 50_000  # batches are made within a part, so another number may change last digits
 
@@ -56,7 +58,11 @@ def main() -> None:
     over = bootstrap_macro_f1(labels, predicted, read_baseline(names, labels), len(names))
     scores = compute_scores(labels, probabilities, params.evaluate.calibration_bins)
     scores |= {"over_baseline": over.difference, "over_baseline_low": over.low, "over_baseline_high": over.high}
+    of_classes, (scores["macro_f1_low"], scores["macro_f1_high"]) = bootstrap_f1(labels, predicted, len(names))
     per_class = compute_class_scores(labels, predicted, names)
+    for (low, high), values in zip(of_classes.T.tolist(), per_class["classes"].values(), strict=True):
+        values |= {"f1_low": low, "f1_high": high}
+    per_class["rows"] = {name: count_rows(name, names) for name in SPLIT_NAMES}
     reliability = compute_reliability(labels, probabilities, params.evaluate.calibration_bins)
     rows = pq.read_table(SPLITS / "test.parquet", columns=["text", "part", "row"]).to_pandas()
     mistakes = list_mistakes(rows, labels, probabilities, names, params.evaluate.mistakes)
@@ -67,6 +73,10 @@ def main() -> None:
     write_table(PLOTS / "predictions.csv", tabulate_predictions(labels, predicted, names))
     write_table(PLOTS / "reliability.csv", reliability)
     write_table(METRICS / "mistakes.csv", mistakes)
+    written = {name: read_json(METRICS / f"{name}.json") for name in QUOTED}
+    card = render_card(Facts(params, config.model_dump(), written, mistakes))
+    with replace_when_done(MODELS / "README.md") as temporary:
+        temporary.write_text(card, encoding="utf-8")
     if params.tracking.enabled:
         figures = {
             "learning_curves.png": draw_learning_curves(pd.read_csv(PLOTS / "history.csv")),
@@ -79,7 +89,8 @@ def main() -> None:
         metrics, files = name_scores(scores, per_class), ["test.json", "per_class.json"]
         store = connect(params.tracking.experiment)
         log_baseline(store, params, splits["val"])  # its stage does not run if DVC has its results
-        log_evaluation(store, params, splits, Evaluation(summary, metrics, files, figures, {"mistakes.json": mistakes}))
+        evaluation = Evaluation(summary, metrics, files, figures, {"mistakes.json": mistakes}, drop_header(card))
+        log_evaluation(store, params, splits, evaluation)
     print(
         f"evaluate: macro-F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f} on {len(labels):,} test rows; "
         f"the linear baseline has {scores['macro_f1'] - over.difference:.4f}, difference {over.difference:+.4f} "
@@ -124,6 +135,13 @@ def read_baseline(class_names: list[str], labels: np.ndarray) -> np.ndarray:
     if len(table) != len(labels) or (table["actual"].to_numpy() != names[labels]).any():
         raise InputError(f"{METRICS / 'baseline.csv'} is not of the test rows in {TOKENS}: `dvc repro` makes both anew")
     return np.searchsorted(class_names, table["predicted"].to_numpy())
+
+
+def count_rows(split: str, class_names: list[str]) -> dict[str, int]:
+    """Return how many rows of each class a split has."""
+    labels = pq.read_table(SPLITS / f"{split}.parquet", columns=["label"])["label"]
+    counts = {row["values"]: row["counts"] for row in labels.value_counts().to_pylist()}
+    return {name: counts.get(name, 0) for name in class_names}
 
 
 def list_mistakes(

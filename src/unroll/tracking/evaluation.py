@@ -40,12 +40,16 @@ if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it 
     from matplotlib.figure import Figure
 
 
+LONGEST = 8000  # characters of a tag
+REST = "\n\n… models/README.md has the rest."
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What MLflow records about an evaluation.
 
     summary: a few words for the run's page; metrics: by their names in MLflow; files: under metrics/; figures and
-    tables: by file name.
+    tables: by file name; card: Markdown that follows the summary.
     """
 
     summary: str
@@ -53,6 +57,7 @@ class Evaluation:
     files: list[str]
     figures: "dict[str, Figure]"
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    card: str = ""
 
 
 def log_evaluation(
@@ -133,15 +138,22 @@ def _log(store: Store, run_id: str, params: PipelineParams, evaluation: Evaluati
         store.client.log_artifact(run_id, str(METRICS / name), "metrics")
     if experiment := os.environ.get("DVC_EXP_NAME"):
         add_names(store, run_id, [experiment])
-    _describe(store, run_id, f"{params.model.cell} on {params.data.dataset}: {evaluation.summary}")
+    describe_run(store, run_id, f"{params.model.cell} on {params.data.dataset}: {evaluation.summary}", evaluation.card)
     insert(store.client.set_tag, run_id, TEST_MD5, test_md5)
     return True
 
 
-def _describe(store: Store, run_id: str, text: str) -> None:
-    """Give the run's page a first line, unless somebody has written one."""
+def describe_run(store: Store, run_id: str, first_line: str, more: str) -> None:
+    """Give the run's page a first line and what follows, as far as MLflow takes it, unless somebody has written one."""
     if DESCRIPTION not in store.client.get_run(run_id).data.tags:
-        insert(store.client.set_tag, run_id, DESCRIPTION, text)
+        insert(store.client.set_tag, run_id, DESCRIPTION, cut_lines(f"{first_line}\n\n{more}".strip(), LONGEST))
+
+
+def cut_lines(text: str, most: int) -> str:
+    """Return the first lines of a text, no more than `most` characters, and a line that says so if any are left out."""
+    if len(text) <= most:
+        return text
+    return text[: most - len(REST)].rpartition("\n")[0] + REST
 
 
 def _log_table(store: Store, run_id: str, table: pd.DataFrame, name: str) -> None:
