@@ -124,6 +124,7 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "params/common.py": "tests/params/test_texts.py",
     "params/messages.py": "tests/params/test_texts.py",
     "results/collect.py": "tests/pipeline/test_grid.py",
+    "results/commands.py": "tests/pipeline/test_spread.py, tests/pipeline/test_reproduce.py",
     "results/overview.py": "tests/tracking/test_runs.py",
     "results/pipelines.py": "tests/results/test_records.py",
     "results/traced_runs.py": "tests/pipeline/test_grid.py",

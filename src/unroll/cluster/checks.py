@@ -17,9 +17,10 @@ from ruamel.yaml import YAML
 from unroll.base.errors import InputError, hide_password
 from unroll.base.portable import find_obstacle
 from unroll.base.versions import read_pins
-from unroll.cluster.experiment import DVC, Failure, Job, fetch_data, make_environment, open_clone
+from unroll.cluster.experiment import Job, fetch_data, open_clone
 from unroll.cluster.grid import Experiment
 from unroll.params.common import PipelineParams, TrainParams, check_params, read_yaml
+from unroll.results.commands import DVC, Failure, make_environment
 from unroll.results.pipelines import choose_schema
 from unroll.tracking.git import ask_git
 from unroll.tracking.sharing import is_server, read_clock

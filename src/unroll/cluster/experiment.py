@@ -7,11 +7,9 @@ that none runs twice.
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,9 +21,7 @@ from tempfile import mkdtemp
 import psutil
 
 from unroll.cluster.pruning import HISTORY, find_pruned, read_curve
-
-STAGE = re.compile(r"Running stage '(.*)':")
-DVC = (sys.executable, "-m", "dvc")
+from unroll.results.commands import DVC, Failure, make_environment, run_command
 
 
 @dataclass(frozen=True)
@@ -49,10 +45,6 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     objective: str = ""
     limits: tuple[float, ...] = ()
-
-
-class Failure(Exception):
-    """A command failed; the message is the line that says why."""
 
 
 def main() -> None:
@@ -127,43 +119,6 @@ def find_shared_folder() -> Path:
     folder = caches / "unroll" / socket.gethostname()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def make_environment() -> dict[str, str]:
-    """Return this process's environment, in which this Python's programs come first and nothing is DVC's or Git's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
-    return kept | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
-
-
-def run_command(
-    command: tuple[str, ...],
-    folder: Path,
-    environment: dict[str, str],
-    tell: Callable[[str], None] = lambda state: None,
-) -> None:
-    """Run a command and tell which of DVC's stages it is in.
-
-    Raises:
-        Failure: it failed, with the line in which a stage says why, or else the last one.
-    """
-    reason = last = ""
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        for line in map(str.strip, process.stdout or ()):
-            if stage := STAGE.match(line):
-                tell(stage[1])
-            reason = line if line.startswith("error: ") else reason
-            last = line or last
-    if process.returncode:
-        raise Failure((reason or last).removeprefix("error: ") or f"{command[0]} exited with {process.returncode}")
 
 
 def _remove_dead_clones(shared: Path) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from unroll.base.errors import InputError
 from unroll.cluster.checks import Source, check_workers, inspect_worker, read_pinned_names
-from unroll.cluster.experiment import DVC, Job, make_environment
+from unroll.cluster.experiment import Job
 from unroll.cluster.grid import Experiment, plan_preparations, split_stages
+from unroll.results.commands import DVC, make_environment
 
 if TYPE_CHECKING:
     from distributed import Client, Future
