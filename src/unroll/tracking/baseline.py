@@ -12,9 +12,10 @@ from unroll.models.files import CHECKSUMS, LINEAR_PARTS, WEIGHTS
 from unroll.params.common import flatten_params
 from unroll.params.texts import TextParams
 from unroll.text.tokens import Tokens
+from unroll.tracking.changes import log_changes
 from unroll.tracking.claims import keep_first
 from unroll.tracking.names import name_baseline
-from unroll.tracking.origin import describe_origin
+from unroll.tracking.origin import DIRTY, describe_origin
 from unroll.tracking.registry import Standing, identify_rows, log_model, register_model
 from unroll.tracking.runs import (
     CHECKSUMS_MD5,
@@ -106,6 +107,8 @@ def _make_run(store: Store, params: TextParams, val: Tokens, md5s: dict[str, str
     tags = describe_origin(STAGES) | {MODEL: LINEAR, DESCRIPTION: text}
     chosen = {f"baseline.{name}": scores[name] for name in CHOSEN}
     run_id = create_run(store, f"baseline-{md5s[BASELINE_MD5][:7]}", tags, own | chosen)
+    if tags.get(DIRTY) == "true":
+        log_changes(store, run_id)
     with end_run(store, run_id):
         costs = {} if seconds is None else {"seconds": round(seconds, 2)}
         log_metrics(store, run_id, make_metrics(name_baseline(scores, per_class) | costs))

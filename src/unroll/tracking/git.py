@@ -1,8 +1,15 @@
 """Queries to Git: the one place that runs it."""
 
+import os
+import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Timer
 
+SECONDS = 20  # that a difference may take
 LOSSLESS = "surrogateescape"  # bytes of names and messages that are no UTF-8 come out as they went in
 
 
@@ -45,3 +52,62 @@ def read_files(names: Sequence[str]) -> Iterator[bytes | None]:
         size = int(header[-1])
         yield answer[start : start + size] if header[-2] == b"blob" else None
         start += size + 1
+
+
+class GitError(Exception):
+    """Git cannot say what was asked; the message says why."""
+
+
+def read_changes(excluded: Sequence[str], limit: int) -> bytes:
+    """Return how the working tree differs from HEAD, with files that Git does not track yet and does not ignore.
+
+    Nothing is written to the repository: the index is a copy, and so is where Git puts objects.
+
+    excluded: pathspecs of what is left out; limit: of the difference, in bytes.
+
+    Raises:
+        GitError: the difference is larger, or Git fails or takes too long.
+    """
+    root = Path(ask_git("rev-parse", "--show-toplevel").rstrip("\n"))
+    inside = ("-C", str(root))
+    index, objects = (root / ask_git(*inside, "rev-parse", "--git-path", name).strip() for name in ("index", "objects"))
+    listed = ask_git(*inside, "ls-files", "--others", "--exclude-standard", "-z", "--", ":/", *excluded)
+    untracked = [name for name in listed.split("\0") if name and not name.endswith("/")]  # else another repository
+    sizes = {name: (root / name).lstat().st_size for name in untracked}
+    if sum(sizes.values()) > limit:
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise GitError(f"new files have more than {limit:,} bytes, {largest} alone {sizes[largest]:,}")
+    with TemporaryDirectory() as temporary:
+        copy = Path(temporary) / "index"
+        shutil.copyfile(index, copy)
+        own = {"GIT_INDEX_FILE": str(copy), "GIT_OBJECT_DIRECTORY": temporary}
+        environment = os.environ | own | {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects)}
+        git = ("git", *inside, "-c", "core.quotePath=false")
+        if untracked:
+            add = ["--literal-pathspecs", "add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"]
+            _read((*git, *add), environment, limit, "\0".join(untracked).encode(errors=LOSSLESS))
+        # Whatever people have set for their own eyes would spoil the patch.
+        plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=dirty")
+        form = ("--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--no-relative")
+        return _read((*git, "diff", *plain, *form, "HEAD", "--", ":/", *excluded), environment, limit)
+
+
+def _read(command: Sequence[str], environment: Mapping[str, str], limit: int, text: bytes = b"") -> bytes:
+    """Return what a command prints."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin and process.stdout
+        timer = Timer(SECONDS, process.kill)
+        timer.start()
+        try:
+            with suppress(BrokenPipeError):
+                process.stdin.write(text)
+                process.stdin.close()
+            if len(content := process.stdout.read(limit + 1)) > limit:
+                process.kill()
+                raise GitError(f"it has more than {limit:,} bytes")
+        finally:
+            timer.cancel()
+    if process.returncode:
+        raise GitError(f"Git fails, or takes more than {SECONDS} seconds")
+    return content

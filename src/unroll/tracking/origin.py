@@ -3,18 +3,22 @@
 import getpass
 import os
 import platform
+import re
 from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from unroll.base.errors import hide_password
+from unroll.base.files import find_root
 from unroll.tracking.git import ask_git
 
+COMMIT, REPOSITORY, DIRTY = "mlflow.source.git.commit", "mlflow.source.git.repoURL", "git.dirty"
 EXPERIMENTS = "dvc.experiments"  # the names of the DVC experiments that share this run
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "tokenizers", "nltk", "dvc", "mlflow")
 # Files that stages write while they run; changes in these say nothing about the code that ran.
-RESULTS = (":(exclude,glob)**/metrics/**", ":(exclude,glob)**/dvc.lock")
+RESULTS = (":(top,exclude,glob)**/metrics/**", ":(top,exclude,glob)**/dvc.lock")
 
 
 def describe_origin(stages: Collection[str] = ()) -> dict[str, str]:
@@ -49,8 +53,17 @@ def _describe_commit() -> dict[str, str]:
     if not commit:
         return {}
     changed = [line[3:] for line in ask_git("status", "--porcelain", "--", ":/", *RESULTS).splitlines()]
-    tags = {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
+    # Of the main checkout: DVC's temporary directories have no remote.
+    url = remove_password(ask_git("-C", str(find_root()), "remote", "get-url", "origin").strip())
+    tags = {COMMIT: commit, DIRTY: str(bool(changed)).lower()} | ({REPOSITORY: url} if url else {})
     return tags | ({"git.changed": ", ".join(changed)[:5000]} if changed else {})
+
+
+def remove_password(url: str) -> str:
+    """Return the address of a repository so that it still works, without password, and over HTTP without a user."""
+    url = re.sub(r"^(https?://).*@", r"\1", url).partition("?")[0]
+    is_plain = re.fullmatch(r"https?://.*|ssh://([^/:@]+@)?[^@]*|(?!.*://).*", url)
+    return url if is_plain else hide_password(url)
 
 
 def _find_user() -> str:

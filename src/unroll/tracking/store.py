@@ -57,6 +57,23 @@ def connect(experiment: str) -> Store:
     """
     root = find_root()
     uri = find_tracking_uri(root)
+    client, now = open_client(uri)
+    with require_store(uri):
+        found = _find_or_create(client, experiment, root, uri)
+        if found.lifecycle_stage == "deleted":
+            raise InputError(
+                f"tracking.experiment = {experiment!r} is deleted in {uri}: restore it, or choose another name"
+            )
+        mark_dead_runs(client, found.experiment_id, now)
+    return Store(client, uri, found.experiment_id)
+
+
+def open_client(uri: str) -> "tuple[MlflowClient, float]":
+    """Return a client for the store, and the time there, in seconds since 1970.
+
+    Raises:
+        InputError: the store cannot be reached or used.
+    """
     try:
         now = read_clock(uri)
     except requests.RequestException as error:
@@ -65,16 +82,8 @@ def connect(experiment: str) -> Store:
     from mlflow import MlflowClient
 
     _quieten_mlflow()  # after the import, which sets log levels
-    with require_store(uri):
-        with _lock_database(uri):
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        found = _find_or_create(client, experiment, root, uri)
-        if found.lifecycle_stage == "deleted":
-            raise InputError(
-                f"tracking.experiment = {experiment!r} is deleted in {uri}: restore it, or choose another name"
-            )
-        mark_dead_runs(client, found.experiment_id, now)
-    return Store(client, uri, found.experiment_id)
+    with require_store(uri), _lock_database(uri):
+        return MlflowClient(tracking_uri=uri, registry_uri=uri), now
 
 
 @contextmanager

@@ -18,9 +18,10 @@ from unroll.models.batches import Examples
 from unroll.models.files import TEXT_PARTS
 from unroll.params.common import PipelineParams, TrainParams, flatten_params
 from unroll.text.tokens import Tokens
+from unroll.tracking.changes import log_changes
 from unroll.tracking.heartbeat import FAILURE, keep_alive
 from unroll.tracking.names import name_epoch, name_gradient, name_layers, name_training
-from unroll.tracking.origin import describe_experiment, describe_origin
+from unroll.tracking.origin import DIRTY, describe_experiment, describe_origin
 from unroll.tracking.registry import Standing, identify_rows, log_model, register_model
 from unroll.tracking.runs import CHECKSUMS_MD5, LINKS, MODEL_MD5, create_run, log_metrics, make_metrics
 from unroll.tracking.sharing import insert
@@ -137,6 +138,8 @@ def create_training(store: Store, name: str, params: PipelineParams, splits: Map
     """Begin the run of a training with its parameters, data and origin; return its id."""
     tags = {"threads": str(params.train.threads)} | describe_origin() | describe_experiment()
     run_id = create_run(store, name, tags, flatten_params(params))
+    if tags.get(DIRTY) == "true":
+        log_changes(store, run_id)
     insert(store.client.log_inputs, run_id, describe_splits(splits, params))
     return run_id
 
