@@ -12,6 +12,7 @@ from unroll.cli.data import data
 from unroll.cli.export import export
 from unroll.cli.labels import labels
 from unroll.cli.model import gradients, neighbors, predict
+from unroll.cli.reproduce import reproduce
 from unroll.cli.results import compare, metrics, runs, ui
 from unroll.cli.search import search
 from unroll.cli.serve import serve
@@ -30,6 +31,7 @@ for command in (
 ):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(trace)  # or else -0.02 is an option
+app.command()(reproduce)
 
 
 @app.callback()

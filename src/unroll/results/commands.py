@@ -15,10 +15,13 @@ class Failure(Exception):
     """A command failed; the message is the line that says why."""
 
 
-def make_environment() -> dict[str, str]:
-    """Return this process's environment, in which this Python's programs come first and nothing is DVC's or Git's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
-    return kept | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+def make_environment(foreign: tuple[str, ...] = ("DVC_", "GIT_"), python: str = sys.executable) -> dict[str, str]:
+    """Return this process's environment, in which a Python's programs come first.
+
+    foreign: how the names of variables begin that are left out, as they would lead to another repository or server.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return kept | {"PATH": os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")])}
 
 
 def run_command(

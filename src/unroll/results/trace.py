@@ -90,10 +90,10 @@ def make_chain(
 ) -> Chain:
     """Make the chain from dvc.lock, params.yaml, data.json and the list of packages; defaults: another params.yaml."""
     lock, params, about, packages = contents
-    stages = _keep_sections(_read_section(_read_yaml(lock), "stages"))
-    flat, usual = _flatten(_read_yaml(params)), _flatten(_read_yaml(defaults))
-    outputs = {path: md5 for stage in stages.values() for path, md5 in _list_md5s(stage, "outs").items()}
-    leading = tuple(Stage(stage, _list_md5s(stages[stage], "outs")) for stage in _order(stages, place.file))
+    stages = read_stages(lock)
+    flat, usual = _flatten(read_yaml(params)), _flatten(read_yaml(defaults))
+    outputs = {path: md5 for stage in stages.values() for path, md5 in list_md5s(stage, "outs").items()}
+    leading = tuple(Stage(stage, list_md5s(stages[stage], "outs")) for stage in order_stages(stages, place.file))
     made = {path: md5 for stage in leading for path, md5 in stage.outputs.items()}
     model = next((path for path in MODELS if path in made), "")
     return Chain(
@@ -129,11 +129,16 @@ def _choose_defaults(place: Place) -> tuple[str, str]:
     return revision.removeprefix("refs/heads/").removeprefix("refs/remotes/"), revision
 
 
-def _order(stages: Mapping[str, Any], file: str) -> list[str]:
+def read_stages(lock: bytes) -> dict[str, dict[str, Any]]:
+    """Return what a dvc.lock records of each stage."""
+    return _keep_sections(_read_section(read_yaml(lock), "stages"))
+
+
+def order_stages(stages: Mapping[str, Any], file: str = "") -> list[str]:
     """Return the stages that lead to a file in the order of their inputs and outputs; all stages if none makes it."""
-    makers = {path: name for name, stage in stages.items() for path in _list_md5s(stage, "outs")}
+    makers = {path: name for name, stage in stages.items() for path in list_md5s(stage, "outs")}
     before = {
-        name: {makers[path] for path in _list_md5s(stage, "deps") if path in makers} for name, stage in stages.items()
+        name: {makers[path] for path in list_md5s(stage, "deps") if path in makers} for name, stage in stages.items()
     }
     leading = {makers[file]} if file in makers else set(stages)
     while further := {name for stage in leading for name in before[stage]} - leading:
@@ -159,7 +164,8 @@ def _describe_data(params: Mapping[str, Any], content: bytes) -> Data:
     )
 
 
-def _list_md5s(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
+def list_md5s(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """Return the MD5s of a stage's "outs" or "deps" by path."""
     return {entry["path"]: entry.get("md5", "") for entry in stage.get(kind, [])}
 
 
@@ -176,7 +182,8 @@ def _read_section(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     return _keep_sections(content).get(name, {})
 
 
-def _read_yaml(content: bytes) -> dict[str, Any]:
+def read_yaml(content: bytes) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds; an empty one if it holds none."""
     try:
         found = YAML(typ="safe", pure=True).load(content)
     except YAMLError:
