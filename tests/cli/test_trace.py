@@ -51,14 +51,15 @@ def test_the_chain_in_words(history: History, unroll) -> None:
         "parameters  the defaults",
         "packages    torch==2.13.0 numpy==2.4.6",
         f"model       models/model.safetensors: MD5 {'a' * 32}, in DVC's cache here",
-        "again       git switch --detach",
+        "again       unroll reproduce ",
     ):
         assert line in output, output
     assert r"the \x1b[31mfirst" in output and "\x1b" not in output and "secret" not in output
     assert unroll("main")[1].startswith("figure      metrics/test.json accuracy = 0.5, macro_f1 = 0.812345\n")
     output = unroll("0.9")[1]
     assert "parameters  model.cell = lstm (default gru)\n" in output and "not in DVC's cache here" in output
-    assert "again       dvc exp apply bold-one\n" in output
+    assert "again       unroll reproduce bold-one --folder ../again\n" in output
+    assert "            dvc exp apply bold-one, to have it in this folder\n" in output
 
 
 def test_the_chain_for_programs(history: History, unroll) -> None:

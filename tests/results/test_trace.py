@@ -33,7 +33,7 @@ def test_the_chain_goes_from_the_data_to_the_model(history: History) -> None:
     assert chain.packages == ("torch==2.13.0", "numpy==2.4.6")
     assert (chain.changed, chain.defaults, chain.experiment) == ({}, "main", "")
     head = history.git("rev-parse", "HEAD")
-    assert chain.command == f"git switch --detach {head[:10]} && dvc pull && dvc repro"
+    assert chain.command == f"unroll reproduce {head[:10]} --folder ../again"
 
 
 def test_a_figure_of_the_data_has_no_model(history: History) -> None:
@@ -48,7 +48,7 @@ def test_an_experiment_is_compared_with_the_commit_that_it_started_from(history:
     history.commit("other defaults", make_files(0.7, cell="rnn"))
     chain = trace("0.9")
     assert chain.changed == {"model.cell": ("lstm", "gru")} and start[:10] in chain.defaults
-    assert (chain.command, chain.model_md5) == ("dvc exp apply bold-one", "e" * 32)
+    assert (chain.command, chain.model_md5) == ("unroll reproduce bold-one --folder ../again", "e" * 32)
     assert trace("0.8").changed == {"model.cell": ("gru", "rnn")}  # older than the defaults of main
 
 
@@ -69,7 +69,7 @@ def test_another_pipeline_has_its_own_files(history: History) -> None:
     history.commit("below", make_files(0.6, model="d"), folder="pipelines/waves")
     chain = trace("0.6")
     assert (chain.place.folder, chain.model_md5) == ("pipelines/waves/", "d" * 32)
-    assert chain.command.endswith("&& cd pipelines/waves/ && dvc pull && dvc repro")
+    assert chain.command.endswith(" --folder ../again --pipeline pipelines/waves")
     assert len(chain.packages) == 2  # the root's, which all pipelines share
 
 

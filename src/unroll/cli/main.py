@@ -31,7 +31,6 @@ for command in (
 ):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(trace)  # or else -0.02 is an option
-app.command()(reproduce)
 
 
 @app.callback()

@@ -66,6 +66,8 @@ def tell_chain(chain: "Chain") -> dict[str, list[str]]:
         "again": [chain.command],
     }
     sections["parameters"].append(f"defaults: {chain.defaults}")
+    if chain.experiment:
+        sections["again"].append(f"dvc exp apply {chain.experiment}, to have it in this folder")
     if chain.uncommitted:
         sections["uncommitted"] = _shorten(list(chain.uncommitted))
     return sections
@@ -78,10 +80,11 @@ def tell_run(run: "Traced | None") -> dict[str, list[str]]:
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
     restored = ", made after the training, maybe elsewhere" if run.is_restored else ""
     started = f"started from {run.commit[:10]}, " if run.commit else ""
+    again = [f"unroll reproduce {run.run_id} --folder ../again"] if run.model_md5 else []
     figures = [f"{name} = {value:.6g}" for name, value in run.figures.items()]
     return {
         "run": [f"{run.run_id} {run.name}, {run.status}{restored}", machine, *_shorten(figures)],
-        "code": [f"{started}uncommitted: {run.uncommitted or 'nothing'}"],
+        "code": [f"{started}uncommitted: {run.uncommitted or 'nothing'}", *again],
     }
 
 

@@ -60,7 +60,7 @@ def tell_outputs(expected: Mapping[str, str], made: Outputs) -> Iterator[tuple[s
         if not (known or others):
             yield stage, "made; nothing to compare with"
         elif not others:
-            yield stage, f"{', '.join(known)}: the same bytes"
+            yield stage, f"{len(known)} output{'s' * (len(known) != 1)}, the same bytes"
         for path in others:
             yield stage, f"{path} differs: MD5 {made.get((stage, path), 'missing')}, expected {expected[path]}"
 

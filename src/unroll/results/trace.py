@@ -62,13 +62,11 @@ class Chain:
 
     @property
     def command(self) -> str:
-        """What brings its code, parameters and outputs back."""
+        """What makes it again, in a folder of its own if it is committed."""
         if not self.place.commit.id:
             return "dvc repro"
-        if self.experiment:
-            return f"dvc exp apply {self.experiment}"
-        folder = f"cd {self.place.folder} && " if self.place.folder else ""
-        return f"git switch --detach {self.place.commit.id[:10]} && {folder}dvc pull && dvc repro"
+        pipeline = f" --pipeline {self.place.folder.rstrip('/')}" if self.place.folder else ""
+        return f"unroll reproduce {self.experiment or self.place.commit.id[:10]} --folder ../again{pipeline}"
 
 
 def read_chain(place: Place) -> Chain:

@@ -1,7 +1,6 @@
 """What an MLflow run says that is to be reproduced: its commit, what was not committed, and what came out."""
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +44,8 @@ def find_run(run_id: str, repository: str) -> Wanted:
     Raises:
         InputError: there is no store or no such run, or it cannot be made again.
     """
-    uri = find_tracking_uri(_find_store(run_id, repository))
+    uri = find_tracking_uri(_find_folder(repository))
+    _check_database(uri, run_id)
     client, _ = open_client(uri)
     from mlflow.exceptions import MlflowException
 
@@ -74,13 +74,19 @@ def find_run(run_id: str, repository: str) -> Wanted:
         )
 
 
-def _find_store(run_id: str, repository: str) -> Path:
-    """Return the folder that has MLflow's database, where no variable names another store."""
-    places = [find_root(), *([Path(repository)] if repository else [])]
-    found = next((place for place in places if (place / "mlflow.db").is_file()), None)
-    if not found and not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise InputError(f"run {run_id}: there is no mlflow.db here; set MLFLOW_TRACKING_URI to the store that has it")
-    return found or places[0]
+def _find_folder(repository: str) -> Path:
+    """Return the folder that has MLflow's database, if no variable names another store."""
+    is_given = repository and not (find_root() / "mlflow.db").is_file()
+    return Path(repository).resolve() if is_given else find_root()
+
+
+def _check_database(uri: str, run_id: str) -> None:
+    """Raise InputError if the store is a file that is not there, which MLflow would make."""
+    from sqlalchemy.engine import make_url
+
+    file = make_url(uri).database if uri.startswith("sqlite") else None
+    if file and not Path(file).is_file():
+        raise InputError(f"run {run_id}: there is no {file}: set MLFLOW_TRACKING_URI to the store that has the run")
 
 
 def _read_patch(client: "MlflowClient", run_id: str, name: str, tags: Mapping[str, str]) -> bytes:
