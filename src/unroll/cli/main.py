@@ -30,6 +30,7 @@ for command in (
     *(metrics, runs, compare, gradients, spread, search, check, ui),
 ):
     app.command()(command)
+app.command()(reproduce)
 app.command(context_settings={"ignore_unknown_options": True})(trace)  # or else -0.02 is an option
 
 

@@ -52,4 +52,5 @@ def run_command(
             reason = line if line.startswith("error: ") else reason
             last = line or last
     if process.returncode:
-        raise Failure((reason or last).removeprefix("error: ") or f"{command[0]} exited with {process.returncode}")
+        told = (reason or last).removeprefix("error: ").removeprefix("ERROR: ")  # the stage's own, and DVC's
+        raise Failure(told or f"{command[0]} exited with {process.returncode}")

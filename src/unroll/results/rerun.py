@@ -51,7 +51,7 @@ def rerun_pipeline(folder: Path, python: str, tell: Tell) -> dict[str, str]:
     dvc, environment = (python, "-m", "dvc"), make_environment(FOREIGN, python)
     if imports := list_imports(folder):
         try:
-            run_command((*dvc, "pull", "--quiet", *imports), folder, environment)
+            run_command((*dvc, "pull", *imports), folder, environment)
             tell("pulled", ", ".join(imports))
         except Failure as failure:
             tell("not pulled", f"{', '.join(imports)}: {failure}")
@@ -77,7 +77,7 @@ def rerun_pipeline(folder: Path, python: str, tell: Tell) -> dict[str, str]:
             pulled[stage] = str(failure)
         outputs = ", ".join(list_md5s(stages[stage], "outs"))
         try:
-            run_command((*dvc, "pull", "--quiet", stage), folder, environment)
+            run_command((*dvc, "pull", stage), folder, environment)
         except Failure as failure:
             told = f"{stage}: {pulled[stage]}; nor could {outputs} be pulled: {failure}"
             raise InputError(told) from None
@@ -90,7 +90,8 @@ def explain_difference(folder: Path, tags: Mapping[str, str]) -> str:
 
     reasons = []
     train: dict[str, Any] = {"threads": 1, "processes": 1, "device": "auto", "portable": "auto"}
-    train |= read_yaml((folder / "params.yaml").read_bytes()).get("train") or {}
+    params = folder / "params.yaml"
+    train |= read_yaml(params.read_bytes() if params.is_file() else b"").get("train") or {}
     if train["portable"] is False:
         reasons.append("train.portable is false")
     elif reason := explain_not_portable(train["threads"], choose_device(train["device"]), train["processes"]):
