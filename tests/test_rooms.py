@@ -100,6 +100,7 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "cli/export.py": "tests/export/test_folder.py",
     "cli/main.py": "tests/pipeline/test_cli.py",
     "cli/model.py": "tests/pipeline/test_cli.py",
+    "cli/reproduce.py": "tests/pipeline/test_reproduce.py",
     "cli/results.py": "tests/pipeline/test_grid.py",
     "cli/search.py": "tests/pipeline/test_search.py",
     "cli/serve.py": "tests/serving/test_app.py",
