@@ -46,7 +46,7 @@ ROOMS = {
         *("base", "params", "text", "vectors", "models", "training", "sequences", "inference", "tracking", "results"),
         *("cluster", "export", "look", "serving"),
     },
-    "tools": {"base", "tracking", "cli"},
+    "tools": {"base", "tracking", "results", "cli"},
 }
 # The stages that a change of a room affects, according to `dvc status`: no others run again.
 TEXT = ["preprocess", "split", "tokenize", "pretrain", "baseline", "train", "evaluate"]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from builders import NOT_PORTABLE
-from unroll.tools.verify import CIRCUMSTANCES, describe_difference, read_outputs, reproduce
+from unroll.results.outputs import read_outputs
+from unroll.tools.verify import CIRCUMSTANCES, describe_difference, reproduce
 from workspaces import Workspace, set_params
 
 LOCK = b"""schema: '2.0'
@@ -25,10 +26,9 @@ stages:
 
 
 def test_the_first_output_that_differs_is_named() -> None:
-    order = ["generate", "train"]
-    one = read_outputs(LOCK, order)
+    one = read_outputs(LOCK)
     assert list(one) == [("generate", "data/sequences"), ("train", "models/model.safetensors")]
-    other = read_outputs(LOCK.replace(b"'aa'", b"'cc'").replace(b"'bb'", b"'dd'"), order)
+    other = read_outputs(LOCK.replace(b"'aa'", b"'cc'").replace(b"'bb'", b"'dd'"))
     assert describe_difference(one, other).startswith(
         "data/sequences of stage generate differs: md5 bb in one copy, dd"
     )

@@ -1,1 +1,1 @@
-"""Other programs that the Makefile runs: verify, audit, lock. It imports base and cli."""
+"""Other programs that the Makefile runs: verify, audit, lock. It imports base, tracking, results and cli."""

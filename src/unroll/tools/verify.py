@@ -5,18 +5,14 @@ dvc.lock, which holds the MD5 of every output of every stage; that of the two co
 """
 
 import argparse
-import os
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-from ruamel.yaml import YAML
 
 from unroll.base.errors import InputError, end_in_one_line
+from unroll.results.commands import DVC, Failure, make_environment, run_command
+from unroll.results.outputs import Outputs, read_outputs
 from unroll.tracking.git import ask_git
 
 CIRCUMSTANCES = {
@@ -58,12 +54,11 @@ def verify(folders: list[Path], temporary: Path) -> None:
             for job in jobs:
                 job.result()
         locks = [(copy / folder / "dvc.lock").read_bytes() for copy in copies.values()]
-        order = list(_read_yaml((copies["one"] / folder / "dvc.yaml").read_bytes()))
-        outputs, others = (read_outputs(lock, order) for lock in locks)
+        outputs, others = map(read_outputs, locks)
         if locks[0] != locks[1]:
             raise InputError(f"{folder}: {describe_difference(outputs, others)}")
         stages = {stage for stage, _ in outputs}
-        known = read_outputs(recorded, order)
+        known = read_outputs(recorded)
         difference = describe_difference(known, outputs, "dvc.lock", "both copies") if known != outputs else ""
         beside = f"; dvc.lock has others: {difference}" if difference else ", and those of dvc.lock"
         print(f"{folder}: {len(outputs)} outputs of {len(stages)} stages, the same bytes twice{beside}", flush=True)
@@ -86,33 +81,16 @@ def reproduce(folder: Path, circumstances: dict[str, str]) -> None:
     Raises:
         InputError: the pipeline fails.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
-    command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    result = subprocess.run(
-        command,
-        cwd=folder,
-        env=kept | circumstances | {"PATH": path},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    if result.returncode:
-        lines = [line for line in result.stdout.splitlines() if line.lower().startswith("error")]
-        raise InputError(f"{folder.name} with {circumstances}: {lines[0] if lines else result.stdout[-500:]}")
-
-
-def read_outputs(lock: bytes, order: list[str]) -> dict[tuple[str, str], str]:
-    """Return the MD5 of each output in a dvc.lock by stage and path; order: the stages, in order of running."""
-    stages = _read_yaml(lock)
-    return {(name, out["path"]): out["md5"] for name in order for out in stages.get(name, {}).get("outs", [])}
+    environment = make_environment(OUTSIDE) | circumstances
+    try:
+        run_command((*DVC, "repro", "--force", "--no-run-cache"), folder, environment)
+    except Failure as failure:
+        raise InputError(f"{folder.name} with {circumstances}: {failure}") from None
 
 
 def describe_difference(
-    first: dict[tuple[str, str], str],
-    second: dict[tuple[str, str], str],
+    first: Outputs,
+    second: Outputs,
     one: str = "one copy",
     other: str = "the other",
 ) -> str:
@@ -122,11 +100,6 @@ def describe_difference(
         if md5 != found:
             return f"{path} of stage {stage} differs: md5 {md5} in {one}, {found} in {other}"
     return "dvc.lock differs, though no output does"
-
-
-def _read_yaml(content: bytes) -> dict[str, Any]:
-    """Return the stages of a dvc.yaml or dvc.lock."""
-    return YAML(typ="safe", pure=True).load(content)["stages"]
 
 
 if __name__ == "__main__":
