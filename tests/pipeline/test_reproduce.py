@@ -126,7 +126,7 @@ def test_what_differs_is_named_with_the_difference_of_its_figures(team: Team) ->
     told = team.reproduce("HEAD", code=1)
     assert any(line.startswith("count       metrics/test.json differs: MD5 ") for line in told)
     assert "figures     metrics/test.json rows: 3, expected 4, a difference of -1" in told
-    assert told[-1] == ("error: different: metrics/test.json of count is the first of 1 outputs that differ from HEAD")
+    assert told[-1] == ("error: different: metrics/test.json of count is the one output that differs from HEAD")
 
 
 def test_what_has_lost_its_source_is_pulled(team: Team) -> None:
@@ -140,7 +140,7 @@ def test_what_has_lost_its_source_is_pulled(team: Team) -> None:
     assert told[-3:] == [
         "download    1 output, the same bytes (pulled, not made)",
         "count       2 outputs, the same bytes",
-        "the same bytes: 2 outputs of 1 stages, those of main",
+        "the same bytes: 2 outputs of 1 stage, those of main",
     ]
 
 

@@ -90,7 +90,7 @@ def _compare(name: str, expected: "Expected", folder: Path, pulled: dict[str, st
     Raises:
         InputError: an output differs.
     """
-    from unroll.results.outputs import find_differences, read_outputs, tell_figures, tell_outputs
+    from unroll.results.outputs import count, find_differences, read_outputs, tell_figures, tell_outputs
     from unroll.results.rerun import explain_difference
 
     made = read_outputs((folder / "dvc.lock").read_bytes())
@@ -99,14 +99,17 @@ def _compare(name: str, expected: "Expected", folder: Path, pulled: dict[str, st
     differing = find_differences(expected.outputs, made)
     if not differing:
         compared = [stage for stage, path in made if path in expected.outputs and stage not in pulled]
-        print(f"the same bytes: {len(compared)} outputs of {len(set(compared))} stages, those of {name}")
+        told = f"{count(len(compared), 'output')} of {count(len(set(compared)), 'stage')}"
+        print(f"the same bytes: {told}, those of {name}")
         return
     for line in tell_figures(expected.files, folder) or ["no figure differs"]:
         _tell("figures", line)
     if reason := explain_difference(folder, tags):
         _tell("reason", f"maybe: {reason}")
     stage, path = differing[0]
-    raise InputError(f"different: {path} of {stage} is the first of {len(differing)} outputs that differ from {name}")
+    which = f"the first of {len(differing):,} outputs" if len(differing) > 1 else "the one output"
+    verb = "differ" if len(differing) > 1 else "differs"
+    raise InputError(f"different: {path} of {stage} is {which} that {verb} from {name}")
 
 
 def _tell(heading: str, text: str) -> None:

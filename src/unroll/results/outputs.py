@@ -37,6 +37,11 @@ def read_expected(folder: Path) -> Expected:
     return Expected(expected, {path: (folder / path).read_bytes() for path in files})
 
 
+def count(number: int, noun: str) -> str:
+    """Return "1 output" or "2 outputs"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def read_outputs(lock: bytes) -> Outputs:
     """Return the MD5 of each output in a dvc.lock."""
     stages = read_stages(lock)
@@ -60,7 +65,7 @@ def tell_outputs(expected: Mapping[str, str], made: Outputs) -> Iterator[tuple[s
         if not (known or others):
             yield stage, "made; nothing to compare with"
         elif not others:
-            yield stage, f"{len(known)} output{'s' * (len(known) != 1)}, the same bytes"
+            yield stage, f"{count(len(known), 'output')}, the same bytes"
         for path in others:
             yield stage, f"{path} differs: MD5 {made.get((stage, path), 'missing')}, expected {expected[path]}"
 
