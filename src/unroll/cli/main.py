@@ -27,10 +27,9 @@ app = typer.Typer(
 )
 for command in (
     *(data, labels, predict, serve, export, neighbors),
-    *(metrics, runs, compare, gradients, spread, search, check, ui),
+    *(metrics, runs, compare, reproduce, gradients, spread, search, check, ui),
 ):
     app.command()(command)
-app.command()(reproduce)
 app.command(context_settings={"ignore_unknown_options": True})(trace)  # or else -0.02 is an option
 
 

@@ -57,7 +57,7 @@ def tell_chain(chain: "Chain") -> dict[str, list[str]]:
             _tell_commit(place.commit),
             *([f"which has it from {_tell_commit(place.since)}"] if place.since else []),
         ],
-        "held by": [", ".join(ref.label for ref in place.refs[:MOST]) or "history alone: no branch, tag or experiment has it now"],
+        "held by": [", ".join(ref.label for ref in place.refs[:MOST]) or "history alone, no branch or tag"],
         "data": [address or "no params.yaml", *files, f"{rows}{f', dropped: {drops}' if drops else ''}"],
         "stages": stages or ["no dvc.lock"],
         "parameters": changed or ["the defaults"],
