@@ -1,6 +1,7 @@
 """What differs from the commit is kept with a run, unless it is large or may hold a secret: real Git and MLflow."""
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,18 @@ def test_the_patch_makes_the_same_tree_and_the_repository_is_untouched(history: 
     results = {"metrics/test.json": b"{}", "dvc.lock": b"a\n", "pipeline/dvc.lock": b"a\n"}
     assert list_tree(clone.path) == expected | results
     assert (clone.path / "link").is_symlink()
+
+
+def test_a_change_of_the_same_size_in_the_second_of_the_index_is_seen(history: History) -> None:
+    """Git goes by size and whole seconds, unless the index is as young as the file."""
+    history.git("config", "core.trustctime", "false")
+    for content in ("cell: gru\n", "cell: rnn\n"):
+        history.write({"params.yaml": content})
+        os.utime(history.path / "params.yaml", (1_700_000_000, 1_700_000_000))
+        if "gru" in content:
+            history.git("update-index", "--refresh")
+            os.utime(history.path / ".git/index", (1_700_000_000, 1_700_000_000))
+    assert b"+cell: rnn\n" in make_patch()
 
 
 def list_tree(folder: Path) -> dict[str, bytes]:

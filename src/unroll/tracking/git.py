@@ -79,7 +79,7 @@ def read_changes(excluded: Sequence[str], limit: int) -> bytes:
         raise GitError(f"new files have more than {limit:,} bytes, {largest} alone {sizes[largest]:,}")
     with TemporaryDirectory() as temporary:
         copy = Path(temporary) / "index"
-        shutil.copyfile(index, copy)
+        shutil.copy2(index, copy)  # with its time: Git reads again what was changed in the second of the index or later
         own = {"GIT_INDEX_FILE": str(copy), "GIT_OBJECT_DIRECTORY": temporary}
         environment = os.environ | own | {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects)}
         git = ("git", *inside, "-c", "core.quotePath=false")

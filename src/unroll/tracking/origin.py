@@ -17,8 +17,8 @@ from unroll.tracking.git import ask_git
 COMMIT, REPOSITORY, DIRTY = "mlflow.source.git.commit", "mlflow.source.git.repoURL", "git.dirty"
 EXPERIMENTS = "dvc.experiments"  # the names of the DVC experiments that share this run
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "tokenizers", "nltk", "dvc", "mlflow")
-# Files that stages write while they run; changes in these say nothing about the code that ran.
-RESULTS = (":(top,exclude,glob)**/metrics/**", ":(top,exclude,glob)**/dvc.lock")
+# Files that stages and MLflow write while they run; changes in these say nothing about the code that ran.
+RESULTS = tuple(f":(top,exclude,glob)**/{name}" for name in ("metrics/**", "mlruns/**", "dvc.lock"))
 
 
 def describe_origin(stages: Collection[str] = ()) -> dict[str, str]:
