@@ -65,11 +65,13 @@ def test_what_is_not_committed_is_read_from_the_folder(history: History) -> None
     assert (chain.command, chain.uncommitted) == ("dvc repro", ("params.yaml", "code.py"))
 
 
-def test_another_pipeline_has_its_own_files(history: History) -> None:
+def test_another_pipeline_has_its_own_files(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
     history.commit("below", make_files(0.6, model="d"), folder="pipelines/waves")
     chain = trace("0.6")
     assert (chain.place.folder, chain.model_md5) == ("pipelines/waves/", "d" * 32)
     assert chain.command.endswith(" --folder ../again --pipeline pipelines/waves")
+    monkeypatch.chdir("pipelines/waves")  # the new folder must not be in the repository
+    assert chain.command.endswith(" --folder ../../../again --pipeline pipelines/waves")
     assert len(chain.packages) == 2  # the root's, which all pipelines share
 
 

@@ -66,7 +66,12 @@ class Chain:
         if not self.place.commit.id:
             return "dvc repro"
         pipeline = f" --pipeline {self.place.folder.rstrip('/')}" if self.place.folder else ""
-        return f"unroll reproduce {self.experiment or self.place.commit.id[:10]} --folder ../again{pipeline}"
+        return f"unroll reproduce {self.experiment or self.place.commit.id[:10]} --folder {suggest_folder()}{pipeline}"
+
+
+def suggest_folder() -> str:
+    """Return a new folder beside the repository, as seen from the current one."""
+    return f"{ask_git('rev-parse', '--show-cdup').strip()}../again"
 
 
 def read_chain(place: Place) -> Chain:
