@@ -1,0 +1,155 @@
+"""Every table of docs/results.md and of the README says what made its figures; Git's history holds those it can hold.
+
+The line below a table is one of
+
+- *In this history, commit C…: `unroll compare …`*: the command prints this very table;
+- *In this history, commit C…: `unroll trace FIGURE`*: all figures of a row stand in the metrics of C or of one
+  experiment that started from it, and DVC made those;
+- *Not in this history: commit C, …*: data that is not here, or experiments or a script that were not kept.
+"""
+
+import hashlib
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from unroll.results.history import find_outputs, read_figures
+from unroll.results.numbers import Number, read_number
+from unroll.results.places import find_places
+from unroll.results.records import list_records_of
+from unroll.tracking.git import ask_git, read_files
+from workspaces import ROOT, make_environment
+
+PAGES = ("README.md", "docs/results.md")
+CAPTION = re.compile(r"\*(In this history, commit ([0-9a-f]{7,})[^:]*|Not in this history): (.+)\*")
+COMMAND = re.compile(r"`([^`]+)`")
+FIGURE = re.compile(r"[-+]?\d[\d,]*\.\d+|\d{1,3}(?:,\d{3})+")  # what has a point, or thousands
+
+
+@dataclass(frozen=True)
+class FiguresTable:
+    """A table of a page, and the line below it."""
+
+    page: str
+    rows: tuple[str, ...]  # without the heads of the columns
+    text: str
+    caption: str
+
+
+def list_tables(page: str) -> list[FiguresTable]:
+    """Return the tables of a page that hold figures, in order."""
+    blocks = (ROOT / page).read_text().split("\n\n")
+    found = []
+    for block, after in zip(blocks, [*blocks[1:], ""], strict=True):
+        lines = block.splitlines()
+        if len(lines) > 2 and all(line.startswith("|") for line in lines) and FIGURE.search("".join(lines[2:])):
+            found.append(FiguresTable(page, tuple(lines[2:]), block, " ".join(after.split())))
+    return found
+
+
+TABLES = [table for page in PAGES for table in list_tables(page)]
+MADE_HERE = [table for table in TABLES if table.caption.startswith("*In this history")]
+TRACED = [table for table in MADE_HERE if "`unroll trace" in table.caption]
+COMPARED = [table for table in MADE_HERE if "`unroll compare" in table.caption]
+
+
+def name_table(table: FiguresTable) -> str:
+    return f"{table.page}: {table.text.splitlines()[0][:60]}"
+
+
+pytestmark = pytest.mark.skipif(
+    ask_git("rev-parse", "--is-shallow-repository").strip() != "false", reason="this clone has not the whole history"
+)
+
+
+@cache
+def list_commits_of(revision: str, folder: Path) -> list[str]:
+    """Return the commit and those of the experiments that started from it in a pipeline's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return [record.name for record in list_records_of(revision)]
+
+
+@cache
+def read_made_figures(commit: str, folder: str) -> list[float]:
+    """Return the figures in those metrics files of a commit that dvc.lock there records."""
+    paths = ask_git("ls-tree", "--name-only", commit, f"{folder}metrics/").splitlines()
+    lock, *contents = read_files([f"{commit}:{path}" for path in (f"{folder}dvc.lock", *paths)])
+    return [
+        figure
+        for path, content in zip(paths, contents, strict=True)
+        if content and path.removeprefix(folder) in find_outputs(lock or b"", hashlib.md5(content).hexdigest())
+        for figure in read_figures(content).values()
+    ]
+
+
+def is_in_history(commit: str) -> bool:
+    command = ["git", "merge-base", "--is-ancestor", commit, "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def read_numbers(text: str) -> list[Number]:
+    return [number for figure in FIGURE.findall(text) if (number := read_number(figure))]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=name_table)
+def test_a_table_says_what_made_it(table: FiguresTable) -> None:
+    caption = CAPTION.fullmatch(table.caption)
+    assert caption, f"{name_table(table)} is followed by {table.caption[:100]!r}"
+    if not caption[2]:
+        assert re.search("data that is not here|(experiments|a script) that (were|was) not kept", table.caption)
+        assert COMMAND.search(table.caption) or "a script that was not kept" in table.caption
+    for commit in re.findall(r"\b(?=\w*\d)[0-9a-f]{7}\b", table.caption):
+        assert is_in_history(commit), commit
+
+
+def find_folder(table: FiguresTable) -> str:
+    """Return the folder of the pipeline that a caption names: "" for the root."""
+    found = re.search(r"in (pipelines/\w+/)", table.caption)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("table", TRACED, ids=name_table)
+def test_the_figures_of_a_row_stand_in_one_commit_that_made_them(table: FiguresTable) -> None:
+    caption = CAPTION.fullmatch(table.caption)
+    assert caption
+    own = find_folder(table)
+    for row in table.rows:
+        folder = f"pipelines/{row.split('|')[1].strip()}/" if own == "pipelines/NAME/" else own
+        commits = list_commits_of(caption[2], ROOT / folder)
+        held = [commit for commit in commits if is_in_history(commit) and holds(commit, folder, row)]
+        assert held, f"no commit has all of {row}"
+
+
+def holds(commit: str, folder: str, row: str) -> bool:
+    figures = read_made_figures(commit, folder)
+    return all(any(number.fits(figure) for figure in figures) for number in read_numbers(row))
+
+
+@pytest.mark.parametrize("table", COMPARED, ids=name_table)
+def test_a_command_prints_its_table(table: FiguresTable) -> None:
+    command = COMMAND.search(table.caption)
+    assert command
+    done = subprocess.run(
+        shlex.split(command[1]), cwd=ROOT / find_folder(table), env=make_environment(), capture_output=True, text=True
+    )
+    assert table.text in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_figure_that_a_page_has_traced_was_made(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    figures = set(re.findall(r"unroll trace (\d\.\d+)", (ROOT / page).read_text()))
+    assert figures
+    for figure in figures:
+        assert any(place.is_made and is_in_history(place.commit.id) for place in find_places(figure)), figure
+
+
+def test_the_figures_of_the_readme_are_in_the_results() -> None:
+    told, known = (set(re.findall(r"\d\.\d{4}", (ROOT / page).read_text())) for page in PAGES)
+    assert told and told <= known, sorted(told - known)
