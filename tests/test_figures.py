@@ -153,3 +153,22 @@ def test_every_figure_that_a_page_has_traced_was_made(page: str, monkeypatch: py
 def test_the_figures_of_the_readme_are_in_the_results() -> None:
     told, known = (set(re.findall(r"\d\.\d{4}", (ROOT / page).read_text())) for page in PAGES)
     assert told and told <= known, sorted(told - known)
+
+
+@pytest.mark.exhaustive
+def test_a_figure_of_the_readme_leads_to_the_same_bytes(tmp_path: Path) -> None:
+    """As its reader goes: from the table to `unroll trace`, and from there to `unroll reproduce`."""
+    readme = (ROOT / "README.md").read_text()
+    found = re.search(r"`(unroll trace \S+)` leads .* `(unroll reproduce (\S+)) --folder \.\./again`", readme)
+    assert found
+
+    def run(command: str, *more: str) -> str:
+        done = subprocess.run(
+            [*shlex.split(command), *more], cwd=ROOT, env=make_environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert f"again       {found[2]}" in run(found[1], "--no-runs")  # its hash is longer there
+    last = run(found[2], "--folder", str(tmp_path)).splitlines()[-1]
+    assert re.fullmatch(rf"the same bytes: \d+ outputs of 8 stages, those of {found[3]}", last)
