@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from builders import make_config, write_models
 from unroll.base.errors import InputError
 from unroll.base.files import compute_hash, read_json, write_json
-from unroll.export.folder import NAMES, TEXTS, export_model
+from unroll.export.folder import FILES, TEXTS, export_model
 from unroll.export.predict import ExportedClassifier
 from unroll.inference.classifier import load_classifier
 from unroll.linear.fit import fit_linear
@@ -65,7 +65,7 @@ def find_largest_difference(folder: Path, models: Path, texts: list[str]) -> flo
 
 def test_the_folder_checks_itself_and_needs_nothing_else(models: Path, tmp_path: Path) -> None:
     export_model(models, tmp_path / "exported")
-    assert {path.name for path in (tmp_path / "exported").iterdir()} == NAMES - {"__pycache__"}
+    assert set(read_tree(tmp_path / "exported")) == FILES
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exported", "models"]
     for name in ("cleaning.json", "labels.json", "tokenizer.json"):
         assert (tmp_path / "exported" / name).read_bytes() == (models / name).read_bytes()
@@ -201,6 +201,16 @@ def test_other_models_are_refused(models: Path, tmp_path: Path, change: object) 
     assert not (tmp_path / "exported").exists()
 
 
+def make_project(output: Path) -> None:
+    (output / "unroll").mkdir(parents=True)
+    (output / "unroll" / "own.py").touch()
+
+
+def make_readme(output: Path) -> None:
+    output.mkdir()
+    (output / "README.md").write_text("mine")
+
+
 def make_folder(path: Path) -> None:
     path.mkdir()
     (path / "notes.txt").write_text("mine")
@@ -212,6 +222,8 @@ def make_folder(path: Path) -> None:
         (lambda path: path.write_text("mine"), "is no folder: expected a new folder or an earlier export"),
         (lambda path: path.symlink_to("."), "is no folder: expected a new folder or an earlier export"),
         (make_folder, "holds notes.txt, which an export does not: expected a new folder or an earlier export"),
+        (make_project, "holds unroll/own.py, which an export does not: expected a new folder or an earlier export"),
+        (make_readme, "is no earlier export: it lacks examples.json"),
     ],
 )
 def test_what_is_no_export_is_never_replaced(models: Path, tmp_path: Path, make: object, message: str) -> None:

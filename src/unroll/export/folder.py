@@ -21,7 +21,8 @@ HERE = Path(__file__).parent
 COPIED = ("cleaning.json", "labels.json", "tokenizer.json")
 # What defines cleaning and n-grams: read by people, and imported by predict.py.
 CODE = ("__init__.py", "text/__init__.py", "text/clean.py", "text/markup.py", "text/ngrams.py")
-NAMES = {*COPIED, "README.md", "examples.json", "model.onnx", "predict.py", "unroll", "__pycache__"}
+MARKS = {"model.onnx", "examples.json"}  # by which an earlier export is known
+FILES = {*COPIED, *MARKS, "README.md", "predict.py", *(f"unroll/{name}" for name in CODE)}
 TEXTS = (
     "Shares fall after the company's profit warning",
     "The final tennis tournament starts next week.",
@@ -79,18 +80,21 @@ def export_model(models: Path, output: Path) -> ModelConfig:
 
 
 def check_output(output: Path) -> None:
-    """Refuse what would be lost: anything that is no earlier export.
+    """Refuse what would be lost: anything but an empty folder, or an export without files of others.
 
     Raises:
         InputError: there is a file, a link, or a folder with other files.
     """
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise InputError(f"--output {output} is no folder: expected a new folder or an earlier export")
-    others = sorted({path.name for path in output.iterdir()} - NAMES) if output.exists() else []
+    files = {path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_symlink() or path.is_file()}
+    others = sorted(name for name in files - FILES if not name.endswith(".pyc"))
     if others:
         raise InputError(
             f"--output {output} holds {others[0]}, which an export does not: expected a new folder or an earlier export"
         )
+    if files and not files >= MARKS:
+        raise InputError(f"--output {output} is no earlier export: it lacks {sorted(MARKS - files)[0]}")
 
 
 def explain_other(models: Path) -> InputError:
