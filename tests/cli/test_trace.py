@@ -58,7 +58,8 @@ def test_the_chain_in_words(history: History, unroll) -> None:
     assert unroll("main")[1].startswith("figure      metrics/test.json accuracy = 0.5, macro_f1 = 0.812345\n")
     output = unroll("0.9")[1]
     assert "parameters  model.cell = lstm (default gru)\n" in output and "not in DVC's cache here" in output
-    assert "again       unroll reproduce bold-one --folder ../again\n" in output
+    bold = history.git("for-each-ref", "--format=%(objectname)", "refs/exps")[:10]
+    assert f"again       unroll reproduce {bold} --folder ../again\n" in output
     assert "            dvc exp apply bold-one, to have it in this folder\n" in output
 
 

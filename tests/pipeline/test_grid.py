@@ -132,7 +132,7 @@ def test_unroll_trace_leads_from_a_number_to_data_model_and_run(grid: Workspace)
     for asked, last in (of_figure, ((md5,), "train"), ((run.info.run_id,), "train")):
         found = trace(grid, *asked)
         chain, told = found["chain"], found["run"]
-        again = f"unroll reproduce {name} --folder ../again"
+        again = f"unroll reproduce {chain['place']['commit']['id'][:10]} --folder ../again"
         assert (chain["model"]["md5"], chain["model"]["cached"], chain["again"]) == (md5, True, again)
         rows = (grid.path / "data" / "sample" / "headlines.csv").read_bytes()
         assert chain["data"]["sources"]["all"] == {"bytes": len(rows), "sha256": hashlib.sha256(rows).hexdigest()}

@@ -25,7 +25,7 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
     """A repository with two branches, a tag and an experiment, and a pipeline below its root."""
     monkeypatch.chdir(tmp_path)
     history = begin_history(tmp_path / "repository")
-    history.commit("first", make_files(0.8) | {"dvc.yaml": "stages: {}\n", ".dvc/config": "", "data.csv.dvc": ""})
+    history.commit("first", make_files(0.8) | {"dvc.yaml": "stages: {}\n", ".dvc/config": "", "données.csv.dvc": ""})
     waves = make_files(0.7) | {"dvc.yaml": "stages: {}\n", ".dvc/config": "", "more/other.csv.dvc": ""}
     waves["params.yaml"] = "tracking: {experiment: waves}\n"
     history.commit("second", waves, "pipelines/waves")
@@ -45,7 +45,21 @@ def test_branches_tags_commits_and_experiments_are_checked_out(history: History,
         newer = history.save_experiment("bold-one", make_files(0.95))  # of the same name, in another place
         history.git("update-ref", f"refs/exps/{'0' * 2}/{'0' * 38}/bold-one", newer)
         assert check_out(clone, "bold-one", url) in (bold, newer)
+        assert check_out(clone, newer[:10], url) == newer  # by its hash, which no branch of the clone holds
         assert (clone / ".git").is_dir() and not has_commit(second)
+
+
+def test_names_are_those_of_the_folder_that_is_cloned(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its `origin/main` is not the clone's, which is its own `main`; whatever the person calls remotes."""
+    for name, value in {"COUNT": "1", "KEY_0": "clone.defaultRemoteName", "VALUE_0": "upstream"}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    first = history.git("rev-parse", "topic")
+    history.git("update-ref", "refs/remotes/origin/main", first)
+    with open_clone(str(history.path), tmp_path / "clone") as clone:
+        assert check_out(clone, "origin/main", str(history.path)) == first
+        assert check_out(clone, "topic", "elsewhere") == first  # as of an address
 
 
 @pytest.mark.parametrize("name", ["nothing", "-x", "--upload-pack=touch x", "HEAD:dvc.yaml", "main..topic", "a b", ""])
@@ -141,7 +155,7 @@ def test_the_pipeline_is_that_asked_for_or_that_of_the_experiment(history: Histo
             choose_pipeline(clone, "../x", "")
         with pytest.raises(InputError, match=r"^0 pipelines of the commit have tracking.experiment = 'other': "):
             choose_pipeline(clone, "", "other")
-        assert list_imports(clone) == ["data.csv.dvc"] and list_imports(clone / "pipelines/waves") == [
+        assert list_imports(clone) == ["données.csv.dvc"] and list_imports(clone / "pipelines/waves") == [
             "more/other.csv.dvc"
         ]
 
@@ -151,15 +165,18 @@ def test_the_cache_is_the_clones_own_and_remotes_lead_where_they_led(tmp_path: P
     for folder in (source, clone):
         (folder / ".dvc").mkdir(parents=True)
         (folder / ".dvc/config").write_text("[cache]\n    dir = /shared\n['remote \"one\"']\n    url = ../../storage\n")
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    (clone / ".dvc/config.local").symlink_to(outside)  # of a hostile commit
     (source / ".dvc/config.local").write_text(
-        "['remote \"one\"']\n    password = 100%\n['remote \"s3\"']\n    url = s3://a\n"
+        "[core]\n    remote = one\n['remote \"one\"']\n    password = 100%\n['remote \"s3\"']\n    url = s3://a\n"
     )
     write_settings(clone, source)
     path = clone / ".dvc/config.local"
     assert path.read_text() == (
-        "[cache]\ndir = cache\n\n"
+        "[cache]\ndir = cache\n\n[core]\nremote = one\n\n"
         f"['remote \"one\"']\nurl = {tmp_path / 'storage'}\npassword = 100%\nverify = true\n\n"
         "['remote \"s3\"']\nurl = s3://a\nverify = true\n\n"
     )
-    assert path.stat().st_mode & 0o077 == 0
+    assert path.stat().st_mode & 0o077 == 0 and outside.read_text() == "mine"
     write_settings(clone, Path("https://example.org/x"))  # of what is not here, only the commit's settings are known

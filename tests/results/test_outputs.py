@@ -43,6 +43,10 @@ def test_the_first_that_differs_comes_first() -> None:
     ]
 
 
+def test_an_output_without_md5_is_never_the_same() -> None:
+    assert find_differences({"a": ""}, {("one", "a"): ""}) == [("one", "a")]
+
+
 def test_a_run_records_a_part_of_the_outputs() -> None:
     known = {"models/model.safetensors": "a" * 32}
     assert find_differences(known, MADE) == []

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from histories import History, begin_history, make_files
+from unroll.base.errors import InputError
 from unroll.results.places import Place, find_places
-from unroll.results.trace import Chain, make_chain, read_chain
+from unroll.results.trace import Chain, list_md5s, make_chain, order_stages, read_chain, read_stages
 
 
 @pytest.fixture
@@ -36,6 +37,20 @@ def test_the_chain_goes_from_the_data_to_the_model(history: History) -> None:
     assert chain.command == f"unroll reproduce {head[:10]} --folder ../again"
 
 
+@pytest.mark.parametrize(
+    "stage", ["[]", "{outs: null}", "{outs: [a, {md5: b}]}", "{outs: {path: a}}", f"{'[' * 9999}{']' * 9999}"]
+)
+def test_a_lock_of_any_form_is_read(stage: str) -> None:
+    stages = read_stages(f"stages: {{a: {stage}}}".encode())
+    assert [list_md5s(stages[name], "outs") for name in order_stages(stages)] in ([], [{}])
+
+
+def test_stages_in_a_circle_are_told() -> None:
+    lock = "stages: {a: {deps: [{path: b}], outs: [{path: a}]}, b: {deps: [{path: a}], outs: [{path: b}]}}"
+    with pytest.raises(InputError, match="its stages depend on each other in a circle"):
+        order_stages(read_stages(lock.encode()))
+
+
 def test_a_figure_of_the_data_has_no_model(history: History) -> None:
     chain = trace("97")
     assert [stage.name for stage in chain.stages] == ["preprocess"]
@@ -44,11 +59,11 @@ def test_a_figure_of_the_data_has_no_model(history: History) -> None:
 
 def test_an_experiment_is_compared_with_the_commit_that_it_started_from(history: History) -> None:
     start = history.git("rev-parse", "HEAD")
-    history.save_experiment("bold-one", make_files(0.9, cell="lstm", model="e"))
+    commit = history.save_experiment("bold-one", make_files(0.9, cell="lstm", model="e"))[:10]
     history.commit("other defaults", make_files(0.7, cell="rnn"))
     chain = trace("0.9")
     assert chain.changed == {"model.cell": ("lstm", "gru")} and start[:10] in chain.defaults
-    assert (chain.command, chain.model_md5) == ("unroll reproduce bold-one --folder ../again", "e" * 32)
+    assert (chain.command, chain.model_md5) == (f"unroll reproduce {commit} --folder ../again", "e" * 32)
     assert trace("0.8").changed == {"model.cell": ("gru", "rnn")}  # older than the defaults of main
 
 

@@ -99,6 +99,8 @@ def _compare(name: str, expected: "Expected", folder: Path, pulled: dict[str, st
     differing = find_differences(expected.outputs, made)
     if not differing:
         compared = [stage for stage, path in made if path in expected.outputs and stage not in pulled]
+        if not compared:
+            raise InputError(f"nothing of {name} could be made and compared")
         told = f"{count(len(compared), 'output')} of {count(len(set(compared)), 'stage')}"
         print(f"the same bytes: {told}, those of {name}")
         return

@@ -4,6 +4,7 @@ from configparser import ConfigParser
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, cast
 
@@ -67,7 +68,7 @@ def tell_chain(chain: "Chain") -> dict[str, list[str]]:
     }
     sections["parameters"].append(f"defaults: {chain.defaults}")
     if chain.experiment:
-        sections["again"].append(f"dvc exp apply {chain.experiment}, to have it in this folder")
+        sections["again"].append(f"dvc exp apply {quote(chain.experiment)}, to have it in this folder")
     if chain.uncommitted:
         sections["uncommitted"] = _shorten(list(chain.uncommitted))
     return sections

@@ -30,7 +30,7 @@ def open_clone(url: str, folder: Path) -> Iterator[Path]:
     check_folder(folder)
     is_new, target = not folder.exists(), folder.resolve()
     try:
-        run_git(Path.cwd(), "clone", "--quiet", "--no-checkout", "--", url, str(target))
+        run_git(Path.cwd(), "clone", "--quiet", "--no-checkout", "--origin", "origin", "--", url, str(target))
         yield target
     except BaseException:
         for path in target.iterdir() if target.is_dir() else ():
@@ -69,16 +69,20 @@ def check_out(clone: Path, name: str, url: str, wanted_by: str = "") -> str:
     Raises:
         InputError: the repository has no such thing.
     """
-    found = next(filter(None, (_find_commit(clone, one) for one in (name, f"origin/{name}"))), "")
-    if not found and wanted_by:
-        try:  # it may be there, and in no branch
-            run_git(clone, "fetch", "--quiet", "origin", name)
-        except InputError:
-            told = f"{wanted_by} was made from commit {name}, which {hide_password(url)} does not have: push it there"
-            raise InputError(told) from None
+    # A folder knows names that a clone does not, such as those of its remotes' branches and of experiments' commits.
+    found = _find_commit(Path(url), name) if Path(url).is_dir() else ""
+    found = found or next(filter(None, (_find_commit(clone, one) for one in (name, f"origin/{name}"))), "")
     commit = found or (name if wanted_by else _fetch_experiment(clone, name))
     if not commit:
         raise InputError(f"{name} is no branch, tag, commit, experiment or run of {hide_password(url)}")
+    if not _find_commit(clone, commit):
+        try:  # it may be there, and in no branch
+            run_git(clone, "fetch", "--quiet", "origin", commit)
+        except InputError:
+            told = f"{wanted_by} was made from" if wanted_by else f"{name} is"
+            raise InputError(
+                f"{told} commit {commit}, which {hide_password(url)} does not have: push it there"
+            ) from None
     run_git(clone, "checkout", "--quiet", "--detach", commit)
     return commit
 
@@ -128,8 +132,7 @@ def choose_pipeline(clone: Path, asked: str, experiment: str) -> str:
     Raises:
         InputError: there is no such pipeline.
     """
-    listed = ask_git("-C", str(clone), "ls-files", "dvc.yaml", "*/dvc.yaml").splitlines()
-    folders = [str(Path(name).parent) for name in listed]
+    folders = [str(Path(name).parent) for name in _list_files(clone, "dvc.yaml", "*/dvc.yaml")]
     names = ", ".join(folders) or "none"
     if asked or not experiment:
         folder = os.path.normpath(asked or ".")
@@ -152,24 +155,33 @@ def write_settings(folder: Path, source: Path) -> None:
     here = source / ".dvc" if (source / ".dvc").is_dir() else folder / ".dvc"
     known.read([here / "config", here / "config.local"], encoding="utf-8")
     own["cache"] = {"dir": "cache"}
+    if default := known.get("core", "remote", fallback=""):
+        own["core"] = {"remote": default}
     for name in known.sections():
         if re.match("'?remote ", name):
             own[name] = dict(known[name]) | {"verify": "true"}
-            url = own[name].get("url", "")
+            url = own[name].get("url", "").strip("\"'")  # DVC's files may quote it
             if "://" not in url:
                 own[name]["url"] = str((here / url).resolve())
     path = folder / ".dvc" / "config.local"
-    path.touch(mode=0o600)
+    if path.parent.is_symlink():
+        raise InputError(f"{path.parent} is a link in this commit: expected a folder")
+    path.unlink(missing_ok=True)  # it may be a link, or readable for all
+    path.touch(mode=0o600, exist_ok=False)
     with path.open("w", encoding="utf-8") as file:
         own.write(file)
 
 
 def list_imports(folder: Path) -> list[str]:
     """Return the .dvc files of a pipeline: of data that no stage makes. Those of pipelines below are not its own."""
-    listed = ask_git("-C", str(folder), "ls-files", "*.dvc").splitlines()
+    listed = _list_files(folder, "*.dvc")
     return [
         name for name in listed if not any((folder / parent / ".dvc").is_dir() for parent in Path(name).parents[:-1])
     ]
+
+
+def _list_files(folder: Path, *patterns: str) -> list[str]:
+    return [name for name in ask_git("-C", str(folder), "ls-files", "-z", "--", *patterns).split("\0") if name]
 
 
 def _read_experiment(path: Path) -> str:

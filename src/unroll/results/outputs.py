@@ -50,8 +50,11 @@ def read_outputs(lock: bytes) -> Outputs:
 
 
 def find_differences(expected: Mapping[str, str], made: Outputs) -> list[tuple[str, str]]:
-    """Return stage and path of each expected output (MD5s by path) that was made otherwise, or not at all."""
-    differing = [(stage, path) for (stage, path), md5 in made.items() if expected.get(path, md5) != md5]
+    """Return stage and path of each expected output (MD5s by path) that was made otherwise, or not at all.
+
+    One without an MD5, as of storage that keeps versions itself, counts as another.
+    """
+    differing = [place for place, md5 in made.items() if md5 != expected.get(place[1], md5) or not md5]
     paths = {path for _, path in made}
     return differing + [("no stage", path) for path in expected if path not in paths]
 

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from shlex import join
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from unroll.base.errors import hide_password
+from unroll.base.errors import InputError, hide_password
 from unroll.results.places import Place
 from unroll.tracking.git import ask_git, read_files
 from unroll.tracking.origin import RESULTS
@@ -65,8 +66,8 @@ class Chain:
         """What makes it again, in a folder of its own if it is committed."""
         if not self.place.commit.id:
             return "dvc repro"
-        pipeline = f" --pipeline {self.place.folder.rstrip('/')}" if self.place.folder else ""
-        return f"unroll reproduce {self.experiment or self.place.commit.id[:10]} --folder {suggest_folder()}{pipeline}"
+        pipeline = ("--pipeline", self.place.folder.rstrip("/")) if self.place.folder else ()
+        return join(("unroll", "reproduce", self.place.commit.id[:10], "--folder", suggest_folder(), *pipeline))
 
 
 def suggest_folder() -> str:
@@ -146,8 +147,11 @@ def order_stages(stages: Mapping[str, Any], file: str = "") -> list[str]:
     leading = {makers[file]} if file in makers else set(stages)
     while further := {name for stage in leading for name in before[stage]} - leading:
         leading |= further
-    order = TopologicalSorter({name: sorted(before[name]) for name in sorted(leading)}).static_order()
-    return list(order)
+    order = TopologicalSorter({name: sorted(before[name]) for name in sorted(leading)})
+    try:
+        return list(order.static_order())
+    except CycleError:
+        raise InputError(f"{LOCK} is no record of a pipeline: its stages depend on each other in a circle") from None
 
 
 def _describe_data(params: Mapping[str, Any], content: bytes) -> Data:
@@ -169,7 +173,8 @@ def _describe_data(params: Mapping[str, Any], content: bytes) -> Data:
 
 def list_md5s(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
     """Return the MD5s of a stage's "outs" or "deps" by path."""
-    return {entry["path"]: entry.get("md5", "") for entry in stage.get(kind, [])}
+    entries = [entry for entry in stage.get(kind) or () if isinstance(entry, dict)]
+    return {str(entry["path"]): str(entry.get("md5", "")) for entry in entries if "path" in entry}
 
 
 def _flatten(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,6 +194,6 @@ def read_yaml(content: bytes) -> dict[str, Any]:
     """Return the mapping that a YAML file holds; an empty one if it holds none."""
     try:
         found = YAML(typ="safe", pure=True).load(content)
-    except YAMLError:
+    except (YAMLError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -98,14 +98,15 @@ def _read_patch(client: "MlflowClient", run_id: str, name: str, tags: Mapping[st
     path = f"{FOLDER}/{PATCH}"
     patch = _read_artifacts(client, run_id, [path]).get(path, b"")
     if hashlib.sha256(patch).hexdigest() != told or len(patch) > LIMIT_BYTES:
-        raise InputError(f"{name}: its {path} is missing or damaged: it has not the SHA-256 that its tag {DIFF} tells")
+        raise InputError(f"{name}: its {path} is missing or damaged: its SHA-256 is not that of its tag {DIFF}")
     return patch
 
 
 def _read_artifacts(client: "MlflowClient", run_id: str, paths: "list[str] | tuple[str, ...]") -> dict[str, bytes]:
     """Return the files of the run that are there."""
     folders = dict.fromkeys(path.partition("/")[0] for path in paths)
-    there = {file.path for folder in folders for file in client.list_artifacts(run_id, folder)}
+    listed = [file for folder in folders for file in client.list_artifacts(run_id, folder)]
+    there = {file.path for file in listed if (file.file_size or 0) <= LIMIT_BYTES}  # all that is read is small
     with TemporaryDirectory() as temporary:
         kept = [path for path in paths if path in there]
         return {path: Path(client.download_artifacts(run_id, path, temporary)).read_bytes() for path in kept}
