@@ -15,20 +15,47 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from unroll.results.history import find_outputs, read_figures
-from unroll.results.numbers import Number, read_number
+from unroll.results.numbers import read_number
 from unroll.results.places import find_places
-from unroll.results.records import list_records_of
+from unroll.results.records import flatten_old_params, list_records_of
 from unroll.tracking.git import ask_git, read_files
 from workspaces import ROOT, make_environment
 
 PAGES = ("README.md", "docs/results.md")
 CAPTION = re.compile(r"\*(In this history, commit ([0-9a-f]{7,})[^:]*|Not in this history): (.+)\*")
 COMMAND = re.compile(r"`([^`]+)`")
+NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 FIGURE = re.compile(r"[-+]?\d[\d,]*\.\d+|\d{1,3}(?:,\d{3})+")  # what has a point, or thousands
+# What the columns of tables are: parameters, and places in the files of metrics.
+PARAMS = {"cell": "model.cell", "seed": "train.seed", "train.seed": "train.seed", "split.seed": "split.seed"}
+PLACES: dict[str, Any] = {
+    "best epoch": [("train", "best_epoch")],
+    "validation macro-F1": [("train", "val_macro_f1")],
+    "test macro-F1": [("test", "macro_f1")],
+    "accuracy": [("test", "accuracy")],
+    "log loss": [("test", "log_loss")],
+    "test log loss": [("test", "log_loss")],
+    "calibration error": [("test", "calibration_error")],
+    "baseline": [("baseline", "macro_f1")],
+    "macro-F1 above the linear baseline": [("test", f"over_baseline{end}") for end in ("", "_low", "_high")],
+    "precision": [("per_class", "classes.{}.precision")],
+    "recall": [("per_class", "classes.{}.recall")],
+    "F1": [("per_class", "classes.{}.f1")],
+    "support": [("per_class", "classes.{}.support")],
+    "main": {  # of the other pipelines
+        "pipelines/sine/": [("test", "free_run_rmse")],
+        "pipelines/sin2cos/": [("test", "rmse")],
+        "pipelines/mnist/": [("test", "accuracy")],
+        "pipelines/hello/": [("test", "epochs_until_right")],
+        "pipelines/imdb/": [("test", "accuracy")],
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -76,25 +103,26 @@ def list_commits_of(revision: str, folder: Path) -> list[str]:
 
 
 @cache
-def read_made_figures(commit: str, folder: str) -> list[float]:
-    """Return the figures in those metrics files of a commit that dvc.lock there records."""
+def read_made_files(commit: str, folder: str) -> dict[str, dict[str, float]]:
+    """Return the figures of those metrics files of a commit that dvc.lock there records, by the files' names."""
     paths = ask_git("ls-tree", "--name-only", commit, f"{folder}metrics/").splitlines()
     lock, *contents = read_files([f"{commit}:{path}" for path in (f"{folder}dvc.lock", *paths)])
-    return [
-        figure
+    return {
+        Path(path).stem: read_figures(content)
         for path, content in zip(paths, contents, strict=True)
         if content and path.removeprefix(folder) in find_outputs(lock or b"", hashlib.md5(content).hexdigest())
-        for figure in read_figures(content).values()
-    ]
+    }
+
+
+@cache
+def read_params(commit: str, folder: str) -> dict[str, str]:
+    (content,) = read_files([f"{commit}:{folder}params.yaml"])
+    return flatten_old_params(YAML(typ="safe").load(content))
 
 
 def is_in_history(commit: str) -> bool:
     command = ["git", "merge-base", "--is-ancestor", commit, "HEAD"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
-
-
-def read_numbers(text: str) -> list[Number]:
-    return [number for figure in FIGURE.findall(text) if (number := read_number(figure))]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=name_table)
@@ -116,19 +144,39 @@ def find_folder(table: FiguresTable) -> str:
 
 @pytest.mark.parametrize("table", TRACED, ids=name_table)
 def test_the_figures_of_a_row_stand_in_one_commit_that_made_them(table: FiguresTable) -> None:
+    """In the column that says so: whatever else has the same digits."""
     caption = CAPTION.fullmatch(table.caption)
     assert caption
-    own = find_folder(table)
+    own, heads = find_folder(table), split_row(table.text.splitlines()[0])
     for row in table.rows:
-        folder = f"pipelines/{row.split('|')[1].strip()}/" if own == "pipelines/NAME/" else own
+        cells = dict(zip(heads, split_row(row), strict=True))
+        folder = f"pipelines/{cells['pipeline']}/" if own == "pipelines/NAME/" else own
         commits = list_commits_of(caption[2], ROOT / folder)
-        held = [commit for commit in commits if is_in_history(commit) and holds(commit, folder, row)]
+        held = [commit for commit in commits if is_in_history(commit) and holds(commit, folder, cells)]
         assert held, f"no commit has all of {row}"
 
 
-def holds(commit: str, folder: str, row: str) -> bool:
-    figures = read_made_figures(commit, folder)
-    return all(any(number.fits(figure) for figure in figures) for number in read_numbers(row))
+def split_row(row: str) -> list[str]:
+    return [cell.strip().strip("`") for cell in row.strip("|").split("|")]
+
+
+def holds(commit: str, folder: str, cells: dict[str, str]) -> bool:
+    """Whether a commit has the parameters of a row, and all its figures where the heads of the columns say."""
+    params, files = read_params(commit, folder), read_made_files(commit, folder)
+    wanted = {PARAMS[head]: cell.lower() for head, cell in cells.items() if head in PARAMS}
+    if any(params[name] != value for name, value in wanted.items()):
+        return False
+    for head, cell in cells.items():
+        if head in PARAMS or head in ("class", "pipeline", "figure"):
+            continue
+        places = PLACES[head] if head in PLACES else PLACES["main"][folder]
+        found = [files[file][key.format(cells.get("class"))] for file, key in places if file in files]
+        numbers = [read_number(number) for number in NUMBER.findall(cell)]
+        if len(numbers) != len(places) or len(found) != len(places):
+            return False
+        if not all(number and number.fits(figure) for number, figure in zip(numbers, found, strict=True)):
+            return False
+    return True
 
 
 @pytest.mark.parametrize("table", COMPARED, ids=name_table)
