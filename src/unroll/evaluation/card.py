@@ -22,7 +22,7 @@ CLASSES, MISTAKES, SOURCES = 100, 5, 20  # that are shown at most
 SHOWN, LONGEST_NAME = 200, 80  # characters of a text, and of a name
 FEW = 1000  # test rows: with fewer, an interval of macro-F1 is some three points wide or more
 UNEQUAL = 5  # times as many training rows as the smallest class has
-DATA_SETS = {  # what is known of them, whatever file they come from
+DATA_SETS = {  # known to everybody, if they come from where they are published
     "sample": "the sample, whose texts were written for the repository of this model",
     "ag_news": "AG News",
     "imdb": "the Large Movie Review Dataset",
@@ -50,7 +50,7 @@ class Facts:
     def quotes_texts(self) -> bool:
         """Whether the card, which Git keeps, quotes texts: unless asked to, none of a table that is not public."""
         chosen = self.params.evaluate.card_texts
-        return self.params.data.dataset in DATA_SETS if chosen == "auto" else chosen
+        return is_public(self.params.data) if chosen == "auto" else chosen
 
 
 def render_card(facts: Facts) -> str:
@@ -82,7 +82,7 @@ def render_card(facts: Facts) -> str:
     return environment.get_template("card.md.jinja").render(
         title=f"{facts.config['cell']} on {params.data.dataset}",
         data_name=name_data(params.data),
-        is_known=params.data.dataset in DATA_SETS,
+        is_public=is_public(params.data),
         params=params,
         config=facts.config,
         **{name: metrics[name] for name in ("data", "tokens", "train", "test", "baseline")},
@@ -108,9 +108,14 @@ def drop_header(card: str) -> str:
     return card.partition("\n# ")[2].partition("\n")[2].lstrip("\n")
 
 
+def is_public(data: DataParams) -> bool:
+    """Whether anybody can read the data. What a file of one's own holds, nobody knows, whatever data set it is for."""
+    return data.dataset in DATA_SETS and not data.location
+
+
 def name_data(data: DataParams) -> str:
     """Return what a card calls the data: a data set, an address, or a file without its place on a machine."""
-    if data.dataset in DATA_SETS or not data.location:
+    if not data.location:
         return DATA_SETS.get(data.dataset, data.dataset)
     return hide_password(data.url) if data.url else Path(data.file).name
 
