@@ -23,8 +23,9 @@ OPERATORS = {
 def build_model(network: Network, metadata: Mapping[str, str]) -> bytes:
     """Return the model as a file's content: the same bytes for the same network and metadata.
 
-    Inputs: ids `[batch, time]` int64, padded with any id; lengths `[batch]` int64, from 1 to time. If the network has
-    n-grams: ngrams `[batch, ngrams]` int64, hashes, padded with any; ngram_counts `[batch]` int64, from 0 on.
+    Inputs: ids `[batch, time]` int64, padded with any of the vocabulary's; lengths `[batch]` int64, from 1 to time. If
+    the network has n-grams: ngrams `[batch, ngrams]` int64, hashes, padded with any; ngram_counts `[batch]` int64, from
+    0 on.
     Outputs: logits and probabilities, `[batch, classes]` float32.
 
     Raises:

@@ -81,7 +81,8 @@ def main() -> None:
     folder = Path(__file__).parent
     classifier = ExportedClassifier(folder)
     for text, probabilities in zip(sys.argv[1:], classifier.predict(sys.argv[1:]), strict=True):
-        print(json.dumps({"text": text, **dict(zip(classifier.class_names, probabilities.tolist(), strict=True))}))
+        named = dict(zip(classifier.class_names, probabilities.tolist(), strict=True))
+        print(json.dumps({"text": text, "probabilities": named}))
     if len(sys.argv) == 1:
         examples = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
         print(f"{len(examples)} examples, probabilities within {compare(classifier, examples):.1e}")
