@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -17,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from unroll.tracking.names import name_scores
-from workspaces import Workspace, list_networks
+from workspaces import ROOT, Workspace, list_networks
 
 pytestmark = pytest.mark.slow
 
@@ -211,6 +212,24 @@ def test_unroll_compare_counts_what_it_leaves_out(grid: Workspace) -> None:
     """Git stores no training's seconds: those of the branch main were lost with its database."""
     output = grid.run("unroll", "compare", "--from", "dvc", "--metric", "seconds", "--by", "train.epochs").stdout
     assert "note: 1 of 7 results are left out, as they lack a metric of seconds\n" in output
+
+
+def test_experiments_are_kept_in_the_history_as_the_docs_say(grid: Workspace, tmp_path: Path) -> None:
+    (keep,) = re.findall(r"^dvc exp list .*$", (ROOT / "docs" / "experiments.md").read_text(), re.MULTILINE)
+    workspace = grid.copy_to(tmp_path / "repository")
+    names, head = list_names(workspace), workspace.run("git", "rev-parse", "HEAD^{tree}").stdout
+    workspace.run("bash", "-c", keep)
+    assert workspace.run("git", "rev-parse", "HEAD^{tree}").stdout == head  # no file is another
+    workspace.run("dvc", "exp", "remove", *names)
+    merged = workspace.run("git", "rev-parse", "HEAD").stdout
+    workspace.run("bash", "-c", keep)  # now there are none: nothing must be merged
+    assert workspace.run("git", "rev-parse", "HEAD").stdout == merged
+    shown = workspace.run("unroll", "compare", "--commit", "HEAD~1", "--where", "train.epochs=2", "--format", "csv")
+    assert [line.split(",")[:2] for line in shown.stdout.splitlines()[1:4]] == [
+        ["gru", "2"],
+        ["lstm", "2"],
+        ["rnn", "2"],
+    ]
 
 
 def test_dvc_shows_compares_applies_and_branches(grid: Workspace, tmp_path: Path) -> None:

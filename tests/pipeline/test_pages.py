@@ -124,7 +124,7 @@ def check_run(browser: Browser, page: str, run: Run) -> None:
     browser.keep("charts")
     assert len(charts) >= 6
     text = browser.read_text()
-    assert text.index("best (3)") < text.index("curve (") < text.index("test (") < text.index("test/Business (3)")
+    assert text.index("best (3)") < text.index("curve (") < text.index("test (") < text.index("test/Business (5)")
     for picture in ("confusion_matrix", "learning_curves", "precision_recall", "reliability"):
         browser.open(f"{page}/artifacts/{picture}.png?{MODEL_TRAINING}")
         assert all(min(size) > 200 for size in browser.wait(PICTURES))
