@@ -10,6 +10,7 @@ import pytest
 from histories import History, begin_history
 from unroll.tracking import changes
 from unroll.tracking.changes import LIMIT_BYTES, Withheld, log_changes, make_patch
+from unroll.tracking.git import GitError
 from unroll.tracking.origin import describe_origin, remove_password
 from unroll.tracking.runs import create_run
 from unroll.tracking.store import connect
@@ -34,11 +35,20 @@ def list_files(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_the_patch_makes_the_same_tree_and_the_repository_is_untouched(history: History, tmp_path: Path) -> None:
+def test_the_patch_makes_the_same_tree_and_the_repository_is_untouched(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert make_patch() == b""
+    module = begin_history(history.path / "module")
+    module.git("commit", "--allow-empty", "--message", "first")
+    history.git("add", "module")
+    history.git("commit", "--message", "second")
+    module.git("commit", "--allow-empty", "--message", "second")
     for setting in ("diff.noprefix true", "diff.context 0", "color.ui always", "core.quotePath true"):
         history.git("config", *setting.split())
-    history.git("config", "diff.external", "false")
+    for setting in ("diff.external false", "diff.submodule log", "core.fsmonitor false"):
+        history.git("config", *setting.split())
+    monkeypatch.setenv("GIT_DIFF_OPTS", "--unified=0")
     history.write({"params.yaml": "cell: lstm", "new/a b.py": "added\n", "new/ü\n.py": "odd\n", "empty.py": ""})
     history.write({"metrics/test.json": "{1}", "dvc.lock": "b", "pipeline/dvc.lock": "b", "ignored": "x"})
     (history.path / "src/code.py").unlink()
@@ -57,6 +67,20 @@ def test_the_patch_makes_the_same_tree_and_the_repository_is_untouched(history: 
     results = {"metrics/test.json": b"{}", "dvc.lock": b"a\n", "pipeline/dvc.lock": b"a\n"}
     assert list_tree(clone.path) == expected | results
     assert (clone.path / "link").is_symlink()
+    assert module.git("rev-parse", "HEAD").strip() in clone.git("ls-files", "--stage", "module")
+
+
+def test_new_tables_are_data_and_no_code(history: History) -> None:
+    for name in ("customers.csv", "new/A.TSV.gz", "pipeline/b.jsonl", "c.parquet", "models/README.md"):
+        history.write({name: "private\n"})
+    assert make_patch() == b""
+    assert describe_origin()["git.dirty"] == "false"
+    history.git("add", "pipeline/b.jsonl", "models/README.md")
+    history.git("commit", "--message", "second")
+    history.write({"pipeline/b.jsonl": "changed\n", "models/README.md": "other\n"})
+    tags = describe_origin()
+    assert (tags["git.dirty"], tags["git.changed"]) == ("true", "pipeline/b.jsonl")
+    assert b"+changed\n" in make_patch() and b"other" not in make_patch() and b"customers" not in make_patch()
 
 
 def test_a_change_of_the_same_size_in_the_second_of_the_index_is_seen(history: History) -> None:
@@ -77,10 +101,10 @@ def list_tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_is_large_is_withheld(history: History) -> None:
-    history.write({"table.csv": "x" * LIMIT_BYTES, "small.py": "x"})
-    with pytest.raises(Withheld, match=r"^new files have more than 1,000,000 bytes, table.csv alone 1,000,000$"):
+    history.write({"notes.txt": "x" * LIMIT_BYTES, "small.py": "x"})
+    with pytest.raises(Withheld, match=r"^new files have more than 1,000,000 bytes, notes.txt alone 1,000,000$"):
         make_patch()
-    (history.path / "table.csv").unlink()
+    (history.path / "notes.txt").unlink()
     history.write({"params.yaml": "".join(f"line {number}\n" for number in range(100_000))})
     with pytest.raises(Withheld, match=r"^it has more than 1,000,000 bytes$"):
         make_patch()
@@ -109,8 +133,10 @@ def test_a_run_has_its_patch_or_the_reason_why_not(history: History, capsys: pyt
     assert [path for path in history.path.glob("ml*/**/*") if path.is_file() and b"hunter22" in path.read_bytes()] == []
 
 
-@pytest.mark.parametrize("error", [OSError("no room"), KeyError("a bug")])
-def test_whatever_fails_the_run_goes_on(history: History, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize("error", [OSError("no room"), KeyError("a bug"), GitError("\udce9.txt " * 999)])
+def test_whatever_fails_the_run_goes_on(
+    history: History, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
     def fail(*arguments: object) -> bytes:
         raise error
 
@@ -119,7 +145,12 @@ def test_whatever_fails_the_run_goes_on(history: History, monkeypatch: pytest.Mo
     run_id = create_run(store, "unlucky", {}, {})
     log_changes(store, run_id)
     told = store.client.get_run(run_id).data.tags["git.diff"]
-    assert told == f"not kept: {type(error).__name__}: {error}"
+    reason = str(error) if isinstance(error, GitError) else f"{type(error).__name__}: {error}"
+    assert told == f"not kept: {reason}".replace("\udce9", r"\udce9")[:5000]
+    monkeypatch.setattr(store.client, "set_tag", fail)
+    capsys.readouterr()
+    log_changes(store, run_id)
+    assert "warning: the run lacks the tag git.diff: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -128,7 +159,14 @@ def test_whatever_fails_the_run_goes_on(history: History, monkeypatch: pytest.Mo
         ("https://example.org/me/headlines.git", "https://example.org/me/headlines.git"),
         ("https://me:hunter22@example.org/headlines.git?key=hunter22", "https://example.org/headlines.git"),
         ("https://hunter22@example.org/headlines.git", "https://example.org/headlines.git"),
-        ("https://me:hun@ter/22@example.org/x", "https://example.org/x"),
+        ("https://example.org/me@work/headlines.git", "https://example.org/me@work/headlines.git"),
+        ("https://me:hun@ter22@example.org:8080/x", "https://example.org:8080/x"),
+        ("https://example.org/x?y@z", "https://example.org/x"),
+        ("HTTPS://me:hunter22@example.org/x#y", "https://example.org/x"),
+        ("https://me:hun@ter/22@example.org/x", ""),
+        ("https://me:hun/ter22@example.org/x", ""),
+        ("https://[hunter22@example.org/x", ""),
+        ("https:/me:hunter22@example.org/x", ""),
         ("git@example.org:me/headlines.git", "git@example.org:me/headlines.git"),
         ("ssh://git@example.org/headlines.git", "ssh://git@example.org/headlines.git"),
         ("ssh://me:hunter22@example.org/x", "ssh://…@example.org/x"),
@@ -139,4 +177,4 @@ def test_whatever_fails_the_run_goes_on(history: History, monkeypatch: pytest.Mo
 def test_the_repository_is_told_without_password(history: History, url: str, kept: str) -> None:
     assert "mlflow.source.git.repoURL" not in describe_origin()
     history.git("remote", "add", "origin", url)
-    assert describe_origin()["mlflow.source.git.repoURL"] == kept == remove_password(url)
+    assert describe_origin().get("mlflow.source.git.repoURL", "") == kept == remove_password(url)

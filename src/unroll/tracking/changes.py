@@ -11,16 +11,16 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from unroll.base.errors import DEBUG, hide_password
+from unroll.base.errors import DEBUG, hide_password, make_printable
 from unroll.tracking.git import GitError, read_changes
-from unroll.tracking.origin import RESULTS
+from unroll.tracking.origin import RESULTS, TABLES
 from unroll.tracking.secrets import find_secret
 from unroll.tracking.store import Store
 
 DIFF = "git.diff"  # the tag
 FOLDER, PATCH = "code", "changes.patch"
 WITHHELD = "not kept: "
-# A week of hard work changes less; what is larger is data, which belong into Git, into DVC or into .gitignore.
+# A week of hard work changes less; what is larger is data, which belongs in Git, in DVC or in .gitignore.
 LIMIT_BYTES = 1_000_000
 
 
@@ -40,10 +40,16 @@ def log_changes(store: Store, run_id: str) -> None:
     except Exception as error:  # the store may refuse it, and even a bug must not end a training
         if os.environ.get(DEBUG):
             raise
-        told = f"{WITHHELD}{hide_password(f'{type(error).__name__}: {error}')[:500]}"
+        told = f"{WITHHELD}{_describe(error)}"
+    told = make_printable(told)[:5000]  # names of files may be no UTF-8, which the store would refuse
     if told.startswith(WITHHELD):
         print(f"warning: the run lacks what is not committed ({told}), so it cannot be reproduced", file=sys.stderr)
-    store.client.set_tag(run_id, DIFF, told)
+    try:
+        store.client.set_tag(run_id, DIFF, told)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        print(f"warning: the run lacks the tag {DIFF}: {_describe(error)}", file=sys.stderr)
 
 
 def make_patch() -> bytes:
@@ -53,12 +59,16 @@ def make_patch() -> bytes:
         Withheld: it is too large, may hold a secret, or Git fails.
     """
     try:
-        patch = read_changes(RESULTS, LIMIT_BYTES)
+        patch = read_changes(RESULTS, TABLES, LIMIT_BYTES)
     except GitError as error:
         raise Withheld(str(error)) from None
     if secret := find_secret(patch):
         raise Withheld(secret)
     return patch
+
+
+def _describe(error: Exception) -> str:
+    return make_printable(hide_password(f"{type(error).__name__}: {error}"))[:500]
 
 
 def _log_patch(store: Store, run_id: str, patch: bytes) -> str:

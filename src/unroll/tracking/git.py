@@ -58,12 +58,25 @@ class GitError(Exception):
     """Git cannot say what was asked; the message says why."""
 
 
-def read_changes(excluded: Sequence[str], limit: int) -> bytes:
+def list_changed(excluded: Sequence[str]) -> list[str]:
+    """Return the files that Git tracks and that differ from HEAD, as paths from the root; excluded: pathspecs."""
+    form = ("--name-only", "--no-renames", "--no-relative", "-z")
+    return [name for name in ask_git("diff", *form, "HEAD", "--", ":/", *excluded).split("\0") if name]
+
+
+def list_new(excluded: Sequence[str]) -> list[str]:
+    """Return the files that Git neither tracks nor ignores, as paths from the root; another repository ends in a /."""
+    form = ("--others", "--exclude-standard", "--full-name", "-z")
+    return [name for name in ask_git("ls-files", *form, "--", ":/", *excluded).split("\0") if name]
+
+
+def read_changes(excluded: Sequence[str], excluded_new: Sequence[str], limit: int) -> bytes:
     """Return how the working tree differs from HEAD, with files that Git does not track yet and does not ignore.
 
     Nothing is written to the repository: the index is a copy, and so is where Git puts objects.
 
-    excluded: pathspecs of what is left out; limit: of the difference, in bytes.
+    excluded: pathspecs of what is left out; excluded_new: further ones, of files that Git does not track;
+    limit: of the difference, in bytes.
 
     Raises:
         GitError: the difference is larger, or Git fails or takes too long.
@@ -71,8 +84,7 @@ def read_changes(excluded: Sequence[str], limit: int) -> bytes:
     root = Path(ask_git("rev-parse", "--show-toplevel").rstrip("\n"))
     inside = ("-C", str(root))
     index, objects = (root / ask_git(*inside, "rev-parse", "--git-path", name).strip() for name in ("index", "objects"))
-    listed = ask_git(*inside, "ls-files", "--others", "--exclude-standard", "-z", "--", ":/", *excluded)
-    untracked = [name for name in listed.split("\0") if name and not name.endswith("/")]  # else another repository
+    untracked = [name for name in list_new((*excluded, *excluded_new)) if not name.endswith("/")]
     sizes = {name: (root / name).lstat().st_size for name in untracked}
     if sum(sizes.values()) > limit:
         largest = max(sizes, key=lambda name: sizes[name])
@@ -82,14 +94,16 @@ def read_changes(excluded: Sequence[str], limit: int) -> bytes:
         shutil.copy2(index, copy)  # with its time: Git reads again what was changed in the second of the index or later
         own = {"GIT_INDEX_FILE": str(copy), "GIT_OBJECT_DIRECTORY": temporary}
         environment = os.environ | own | {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects)}
-        git = ("git", *inside, "-c", "core.quotePath=false")
+        environment.pop("GIT_DIFF_OPTS", None)  # it goes before --unified
+        git = ("git", *inside, "-c", "core.quotePath=false", "-c", "core.fsmonitor=false")
         if untracked:
             add = ["--literal-pathspecs", "add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"]
             _read((*git, *add), environment, limit, "\0".join(untracked).encode(errors=LOSSLESS))
         # Whatever people have set for their own eyes would spoil the patch.
-        plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=dirty")
+        plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
+        modules = ("--submodule=short", "--ignore-submodules=dirty")
         form = ("--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--no-relative")
-        return _read((*git, "diff", *plain, *form, "HEAD", "--", ":/", *excluded), environment, limit)
+        return _read((*git, "diff", *plain, *modules, *form, "HEAD", "--", ":/", *excluded), environment, limit)
 
 
 def _read(command: Sequence[str], environment: Mapping[str, str], limit: int, text: bytes = b"") -> bytes:
