@@ -30,8 +30,31 @@ SECRETS = {
     '{"client_secret": "hunter22"}': "a password or key",
     'setenv("DB_PASSWORD", "hunter22")': "a password or key",
     "TOKEN = 'abcdef123456'": "a token",
+    "DB_PASS = 'hunter22xyz'": "a password or key",
+    'password = """hunter22"""': "a password or key",
+    "passphrase = 'open the door now'": "a password or key",
+    "pwd = ('hunter22xyz')": "a password or key",
+    "add_argument('--password', default='hunter22')": "a password or key",
+    "add_argument('--password', help='of the store', default='hunter22')": "a password or key",
+    "setdefault('X_TOKEN', 'abcdef123456789')": "a token",
+    "url = 'https://" + "a1" * 10 + "@example.org'": "a token in an address",
+    "curl -s -u me:" + "hunter22 https://example.org": "a password",
 }
-SETTINGS = ["password: hunter22", "  API_KEY=hunter22  # mine", "run --api-key hunter22 --fast", "token = abc123def456"]
+SETTINGS = [
+    "password: hunter22",
+    "  API_KEY=hunter22  # mine",
+    "run --api-key hunter22 --fast",
+    "run --pass='hunter22'",
+    "token = abc123def456",
+    "export DB_PASS=hunter22",
+    "pass: hunter22",
+    "credentials: hunter22",
+    "password: correct horse battery",
+    "password: a,b;c#d12",
+    "curl -u me:hunter22",
+    "password = hunter22 ; c",
+    '"password": 12345678',
+]
 HARMLESS = [
     "tokens = tokenizer.encode(text)",
     "max_tokens: 24           # texts are cut after these",
@@ -39,6 +62,17 @@ HARMLESS = [
     'columns = ["token", "frequency", "share"]',
     "password = os.environ['PASSWORD']",
     "password: $PASSWORD",
+    "password: ${PASSWORD}",
+    "password: null   # that of the store",
+    'password: ""   # that of the store',
+    '{"password": null, "user": "me"}',
+    "password:  # none, as it is in the keyring",
+    "bypass = 'layer'",
+    "bypass: the layer before",
+    "passes: 3",
+    "run --passes 3 --fast",
+    "curl -u me:$PASSWORD https://example.org",
+    "for batch in batches: pass  # nothing to do",
     "url: https://example.org:8080/a@b/table.csv",
     "https://me:$PASSWORD@example.org",
     "git@github.com:me/headlines.git",
@@ -124,7 +158,13 @@ def test_any_bytes_are_searched(patch: bytes, line: bytes) -> None:
     find_secret(b"diff --git a/x b/x\n@@ -1,9 +1,9 @@ " + line)
 
 
-@pytest.mark.parametrize("part", ["a", "token=", "password: ", "a://", "eyJ", "x:", "--token "])
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("a", "token=", "password: ", "a://", "eyJ", "x:", "--token ", "pass", "password: a(", "'token', ", "curl "),
+        *("'password',", "curl -u ", "a://aaaaaaaaaaaaaaaa"),
+    ],
+)
 def test_the_longest_line_takes_seconds_at_most(part: str) -> None:
     began = process_time()
     find_secret(make_patch(part * (1_000_000 // len(part)), "settings.yaml"))

@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator
 
 _NAMES = (
-    r"(?:pass(?:word|wd|phrase)|pwd|secret|(?:api|access|account|auth|encryption|private|secret)[_-]?key|"
+    r"(?:pass(?:word|wd|phrase|code)|(?<![a-z])pass|pwd|secret|credentials?|(?:api|access|account|auth|encryption|private|secret)[_-]?key|"
     r"(?:api|access|auth|bearer|client|refresh)[_-]?token)"
 )
-_IS = r"['\"]?\]?(?:\s{0,9}:\s{0,9}[\w.\[\]| ]{1,40})?\s{0,9}(?::=|==?|:)\s{0,9}[bfru]{0,2}"  # perhaps after a type
-_LITERAL = r"['\"](?![${<])[^\s'\"]"  # what begins like $NAME or <name> only stands for a secret
+_IS = r"['\"]?\]?(?:\s{0,9}:\s{0,9}[\w.\[\]| ]{1,40})?\s{0,9}(?::=|==?|:)\s{0,9}\({0,3}"  # perhaps after a type
+_NEXT = r"['\"]\s{0,9},\s{0,9}(?:.{0,200}\bdefault\s{0,9}=\s{0,9})?"  # the next argument, or a later default
+_NOT = r"(?![${<])"  # what begins like $NAME or <name> only stands for a secret
+_QUOTE = rf"[bfru]{{0,2}}(?:\"\"\"|'''|['\"]){_NOT}"
+_USER = r"(?:-[uU]|--(?:proxy-)?user)[ =]{0,3}['\"]?"  # an argument of curl
 # What has a known form, and what it is. No quantifier is without a bound: lines may be long.
 FORMS = {
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY": "a private key",
@@ -26,15 +29,21 @@ FORMS = {
     r"\b(?:npm_[A-Za-z0-9]{36}|pypi-[\w-]{16}|dckr_pat_[\w-]{20}|dapi[0-9a-f]{32})": "an access token",
     r"\beyJ[\w-]{10,2000}\.eyJ[\w-]{10}": "a JSON web token",
     r"(?i)\bauthorization['\"]?\s{0,9}[:=,]\s{0,9}['\"]?[a-z]{5,6}\s{1,9}(?![${<])\S{8}": "a header that authorizes",
-    r"\w:/{1,9}[^\s/@'\"]{0,200}:(?![${<])[^\s/@'\"]{1,200}@": "a password in an address",
+    rf"\w:/{{1,9}}[^\s/@'\"]{{0,200}}:{_NOT}[^\s/@'\"]{{1,200}}@": "a password in an address",
+    r"\w:/{1,9}[\w-]{16,200}@": "a token in an address",
+    rf"\bcurl\b.{{0,200}}\s{_USER}[^\s:'\"$<{{]{{0,80}}:{_NOT}[^\s'\"]{{4}}": "a password",
     r"(?i)[?&](?:x-amz-|x-goog-)?(?:sig|signature|token|key)=(?![${<])[\w%.+/-]{16}": "a signed address",
-    rf"(?i){_NAMES}(?:{_IS}|['\"]\s{{0,9}},\s{{0,9}}){_LITERAL}{{6}}": "a password or key",
-    rf"(?i)token{_IS}(?=[^\d]{{0,60}}\d){_LITERAL}{{12}}": "a token",
+    rf"(?i){_NAMES}(?:{_IS}|{_NEXT}){_QUOTE}[^'\"]{{6}}": "a password or key",
+    rf"(?i)token(?:{_IS}|{_NEXT}){_QUOTE}(?=[^\d\s'\"]{{0,60}}\d)[^\s'\"]{{12}}": "a token",
 }
 # In settings there may be no quotes: `password: hunter22` in YAML, `API_KEY=hunter22` or `--password hunter22` in sh.
+# A value may have spaces, but none before a comment; what is no value is `null`, or `name[…]` and `name(…)`.
+_NO_VALUE = r"(?!(?:null|none|true|false)\b|[\w.]{1,80}[(\[].{0,200}[)\]])"
+_IS_SET = r"['\"]?\s{0,9}(?::=|==?|:)\s{0,9}"
 SETTING = (
-    rf"(?i)(?:{_NAMES}|token)\s{{0,9}}[:=]\s{{0,9}}(?![${{<])[^\s'\"#,;(){{}}\[\]]{{6,500}}\s{{0,99}}(?:#|$)|"
-    rf"--[\w-]{{0,20}}(?:{_NAMES}|token)[ =](?![${{<])[^\s'\"]{{6}}"
+    rf"(?i){_NAMES}{_IS_SET}{_NOT}{_NO_VALUE}(?![\s#;=>'\"(\[])(?:\S|\s(?![\s#;])){{6}}|"
+    rf"token{_IS_SET}{_NOT}[^\s'\"#,;(){{}}\[\]]{{6,300}}\s{{0,99}}(?:#|$)|"
+    rf"--[\w-]{{0,20}}(?:{_NAMES}|token)[ =]['\"]?{_NOT}[^\s'\"]{{6}}"
 )
 _FORMS = [(re.compile(form.encode()), what) for form, what in FORMS.items()]
 _SETTING = re.compile(SETTING.encode())
