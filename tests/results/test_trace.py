@@ -67,6 +67,15 @@ def test_an_experiment_is_compared_with_the_commit_that_it_started_from(history:
     assert trace("0.8").changed == {"model.cell": ("gru", "rnn")}  # older than the defaults of main
 
 
+def test_the_sample_stands_for_no_file_where_it_is_not_the_data(history: History) -> None:
+    def name_addresses(dataset: str) -> tuple[str, ...]:
+        params = f"data: {{dataset: {dataset}, file: data/sample, test_file: data/sample, url: x}}\n"
+        history.commit(dataset, make_files(0.75) | {"params.yaml": params, "code.py": dataset})
+        return trace("main").data.addresses
+
+    assert [name_addresses(name) for name in ("sample", "ag_news")] == [("data/sample", "x"), ("x",)]
+
+
 def test_parameters_that_came_later_are_told(history: History) -> None:
     params = make_files(0.7)["params.yaml"].replace("seed: 1", "seed: 1, patience: 3").replace("traced", "other")
     history.commit("a new parameter", make_files(0.7) | {"params.yaml": params})

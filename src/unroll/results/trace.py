@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from unroll.base.errors import InputError, hide_password
+from unroll.params.texts import SAMPLE
 from unroll.results.places import Place
 from unroll.tracking.git import ask_git, read_files
 from unroll.tracking.origin import RESULTS
@@ -160,9 +161,12 @@ def _describe_data(params: Mapping[str, Any], content: bytes) -> Data:
     except ValueError:
         about = {}
     about = about if isinstance(about, dict) else {}
+    dataset = str(params.get("data.dataset", ""))
     addresses = (params.get(f"data.{name}") for name in ("file", "url", "test_file", "test_url"))
+    if dataset != "sample":
+        addresses = (address for address in addresses if address != SAMPLE)
     return Data(
-        dataset=str(params.get("data.dataset", "")),
+        dataset=dataset,
         addresses=tuple(dict.fromkeys(hide_password(str(address)) for address in addresses if address)),
         sources=_read_section(about, "sources"),
         rows_in=about.get("rows_in"),
