@@ -144,6 +144,17 @@ def test_what_has_lost_its_source_is_pulled(team: Team) -> None:
     ]
 
 
+def test_if_nothing_could_be_made_nothing_is_the_same(team: Team) -> None:
+    folder = team.repository.path
+    (folder / "dvc.yaml").write_text(STAGES.partition("  count:")[0])
+    (folder / "dvc.lock").unlink()
+    team.repository.run("dvc", "repro")
+    team.repository.run("dvc", "push")
+    team.repository.commit()
+    team.source.unlink()
+    assert team.reproduce("HEAD", code=1)[-1] == "error: nothing of HEAD could be made and compared"
+
+
 def test_a_failing_stage_is_told_and_the_clone_is_kept(team: Team) -> None:
     team.repository.change("import json", 'raise SystemExit("error: no luck")\nimport json', "count.py")
     team.repository.commit()

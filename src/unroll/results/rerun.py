@@ -82,6 +82,8 @@ def rerun_pipeline(folder: Path, python: str, tell: Tell) -> dict[str, str]:
             told = f"{stage}: {pulled[stage]}; nor could {outputs} be pulled: {failure}"
             raise InputError(told) from None
         tell("pulled", f"{outputs}, as {stage} cannot run here: {pulled[stage]}")
+        if pulled.keys() == stages.keys():
+            return pulled
 
 
 def explain_difference(folder: Path, tags: Mapping[str, str]) -> str:
