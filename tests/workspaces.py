@@ -71,7 +71,7 @@ class Workspace:
             file.unlink()
 
     def copy_to(self, path: Path) -> "Workspace":
-        """Copy everything, DVC's cache included, but for MLflow's files: runs of copies go where those of the first do."""
+        """Copy everything, DVC's cache included, but not mlartifacts: its runs are kept with those of the first."""
         shutil.copytree(self.path, path, symlinks=True, ignore=shutil.ignore_patterns("mlartifacts"))
         return Workspace(path)
 

@@ -84,15 +84,9 @@ def test_a_queued_experiment_runs_the_code_it_was_queued_with(workspace: Workspa
     [
         ("model.cell=grru", "model.cell = 'grru': expected 'rnn', 'gru' or 'lstm'"),
         ("+model.heads=8", "model.heads is not a parameter (did you mean head?): expected one of cell, hidden_size"),
-        ("train.device=cuda", "train.device = 'cuda': this machine has no CUDA device"),
     ],
 )
 def test_a_mistake_stops_the_experiment_with_one_line(workspace: Workspace, change: str, message: str) -> None:
-    if (
-        change == "train.device=cuda"
-        and "True" in workspace.run("python", "-c", "import torch; print(torch.cuda.is_available())").stdout
-    ):
-        pytest.skip("this machine has a CUDA device")
     result = workspace.run("dvc", "exp", "run", "-S", change, check=False)
     assert result.returncode != 0
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]

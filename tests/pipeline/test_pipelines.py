@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from mlflow import MlflowClient
 from safetensors.numpy import load_file
 
 from builders import NOT_PORTABLE
-from tracing import run_stages
+from tracing import run_stage, run_stages
 from workspaces import Workspace, list_networks, set_params
 
 pytestmark = pytest.mark.slow
@@ -114,26 +115,41 @@ def test_an_experiment_in_a_pipelines_folder(all_pipelines: Workspace, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "message"),
+    ("name", "stage", "section", "change", "message"),
     [
-        ("hello", "data.target=hi", "data.target = 'hi' has 2 letters: expected 5, as many as data.input = 'hello'"),
-        ("sine", "data.steps=1", "data.steps = 1: expected greater than or equal to 2"),
-        ("sine", "model.pooling=last", "model.pooling = 'last': expected 'none'"),
-        ("mnist", "data.dataset=fashion", "data.dataset = 'fashion': expected one of digits, mnist"),
+        (
+            "hello",
+            "hello.generate",
+            "data",
+            {"target": "hi"},
+            "data.target = 'hi' has 2 letters: expected 5, as many as data.input = 'hello'",
+        ),
+        ("sine", "sine.generate", "data", {"steps": 1}, "data.steps = 1: expected greater than or equal to 2"),
+        ("sine", "train_sequences", "model", {"pooling": "last"}, "model.pooling = 'last': expected 'none'"),
+        (
+            "mnist",
+            "mnist.download",
+            "data",
+            {"dataset": "fashion"},
+            "data.dataset = 'fashion': expected one of digits, mnist",
+        ),
         (
             "sin2cos",
-            "model.bidirectional=true",
+            "sin2cos.train",
+            "model",
+            {"bidirectional": True},
             "model.bidirectional = true: a state can be carried on in one direction only",
         ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(
-    all_pipelines: Workspace, tmp_path: Path, name: str, change: str, message: str
+    pristine: Workspace, tmp_path: Path, name: str, stage: str, section: str, change: dict[str, Any], message: str
 ) -> None:
-    pipeline = enter(all_pipelines.copy_to(tmp_path / "repository"), name)
-    result = pipeline.run("dvc", "exp", "run", "-S", change, check=False)
-    (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
-    assert message in line and "Traceback" not in result.stdout
+    workspace = pristine.copy_to(tmp_path / "repository")
+    set_params(enter(workspace, name), section, **change)
+    run = run_stage(f"unroll.stages.{stage}", workspace.path, f"pipelines/{name}", {})
+    assert run.code == 1 and run.output.count("\n") == 1
+    assert run.output.startswith("error: ") and message in run.output
 
 
 @pytest.mark.exhaustive

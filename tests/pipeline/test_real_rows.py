@@ -11,7 +11,7 @@ import pytest
 from unroll.text.clean import Cleaning, clean_text
 from unroll.text.tokens import UNKNOWN_ID, load_tokens
 from unroll.text.vocabulary import load_tokenizer
-from workspaces import Workspace, set_params
+from workspaces import Workspace, build_once, set_params
 
 pytestmark = pytest.mark.slow
 SPLITS = ("train", "val", "test")
@@ -20,11 +20,15 @@ SPLITS = ("train", "val", "test")
 @pytest.fixture(scope="module")
 def real(ag_news: Path, quick: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A repository whose splits and tokens are made from the real titles."""
-    workspace = quick.copy_to(tmp_path_factory.mktemp("real") / "repository")
-    digest = hashlib.sha256(ag_news.read_bytes()).hexdigest()
-    set_params(workspace, "data", dataset="ag_news", file=str(ag_news), sha256=digest)
-    workspace.run("dvc", "repro", "tokenize")
-    return workspace
+
+    def build(path: Path) -> Workspace:
+        workspace = quick.copy_to(path)
+        digest = hashlib.sha256(ag_news.read_bytes()).hexdigest()
+        set_params(workspace, "data", dataset="ag_news", file=str(ag_news), sha256=digest)
+        workspace.run("dvc", "repro", "tokenize")
+        return workspace
+
+    return build_once(tmp_path_factory, "real", build)
 
 
 def read_split(workspace: Workspace, split: str) -> list[dict]:
