@@ -14,8 +14,6 @@ from unroll.results.history import EXPERIMENT_REFS, OTHER_REFS
 from unroll.results.trace import read_yaml
 from unroll.tracking.git import ask_git
 
-# Variables that would lead to another repository or MLflow server, or change what DVC and make do.
-FOREIGN = ("DVC_", "MLFLOW_", "MAKE", "MFLAGS", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX", "GIT_OBJECT", "GIT_ALTERNATE")
 # Not `ext::`, which is a command to run.
 PROTOCOLS = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
 
@@ -56,7 +54,7 @@ def run_git(folder: Path, *arguments: str) -> None:
         InputError: it fails.
     """
     try:
-        run_command(("git", *arguments), folder, make_environment(FOREIGN) | PROTOCOLS)
+        run_command(("git", *arguments), folder, make_environment() | PROTOCOLS)
     except Failure as failure:
         raise InputError(f"git {arguments[0]}: {str(failure).removeprefix('fatal: ')}") from None
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from unroll.tracking.git import keep_environment
+
 STAGE = re.compile(r"Running stage '(.*)':")
 DVC = (sys.executable, "-m", "dvc")
 
@@ -15,12 +17,14 @@ class Failure(Exception):
     """A command failed; the message is the line that says why."""
 
 
-def make_environment(foreign: tuple[str, ...] = ("DVC_", "GIT_"), python: str = sys.executable) -> dict[str, str]:
-    """Return this process's environment, in which a Python's programs come first.
+def make_environment(*foreign: str, python: str = sys.executable) -> dict[str, str]:
+    """Return this process's environment for another folder, in which a Python's programs come first.
 
-    foreign: how the names of variables begin that are left out, as they would lead to another repository or server.
+    Left out is what would lead to another repository, or change what DVC and make do.
+
+    foreign: how the names of further variables begin that are left out.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    kept = keep_environment("DVC_", "MAKE", "MFLAGS", *foreign)
     return kept | {"PATH": os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")])}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from unroll.base.errors import InputError
 from unroll.base.versions import check_versions
-from unroll.results.clone import FOREIGN, list_imports
+from unroll.results.clone import list_imports
 from unroll.results.commands import Failure, make_environment, run_command
 from unroll.results.outputs import read_outputs
 from unroll.results.trace import list_md5s, order_stages, read_stages, read_yaml
@@ -31,7 +31,7 @@ def choose_python(clone: Path, tell: Tell) -> str:
         tell("packages", f"{str(error).partition(': `')[0]}: `make setup` installs those (some minutes)")
     python = clone / ".venv" / "bin" / "python"
     try:
-        run_command(("make", "setup", f"PYTHON={sys.executable}"), clone, make_environment(FOREIGN))
+        run_command(("make", "setup", f"PYTHON={sys.executable}"), clone, make_environment())
     except (Failure, OSError) as failure:
         raise InputError(f"the packages of the commit could not be installed: make setup: {failure}") from None
     return str(python)
@@ -48,7 +48,7 @@ def rerun_pipeline(folder: Path, python: str, tell: Tell) -> dict[str, str]:
     Raises:
         InputError: a stage fails that is not one of the first, or whose outputs cannot be pulled.
     """
-    dvc, environment = (python, "-m", "dvc"), make_environment(FOREIGN, python)
+    dvc, environment = (python, "-m", "dvc"), make_environment("MLFLOW_", python=python)
     if imports := list_imports(folder):
         try:
             run_command((*dvc, "pull", *imports), folder, environment)

@@ -11,6 +11,16 @@ from threading import Timer
 
 SECONDS = 20  # that a difference may take
 LOSSLESS = "surrogateescape"  # bytes of names and messages that are no UTF-8 come out as they went in
+# How variables begin by which Git would ask another repository than the folder's; hooks have them, of their own one.
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX", "GIT_OBJECT", "GIT_ALTERNATE")
+
+
+def keep_environment(*foreign: str) -> dict[str, str]:
+    """Return this process's environment, without what would lead Git to another repository than the folder's.
+
+    foreign: how the names of further variables begin that are left out.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith((*ELSEWHERE, *foreign))}
 
 
 def ask_git(*arguments: str, check: bool = False) -> str:
@@ -22,8 +32,9 @@ def ask_git(*arguments: str, check: bool = False) -> str:
         subprocess.CalledProcessError: Git fails, with `check`.
     """
     command = ["git", "--no-optional-locks", *arguments]
+    environment = keep_environment()
     try:
-        result = subprocess.run(command, capture_output=True, text=True, errors=LOSSLESS, check=check)
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, errors=LOSSLESS, check=check)
     except OSError:  # there is no Git
         return ""
     return "" if result.returncode else result.stdout
@@ -35,8 +46,9 @@ def read_files(names: Sequence[str]) -> Iterator[bytes | None]:
     names: hashes of blobs, or `REVISION:path` with the path from the repository's root.
     """
     asked = "".join(f"{' '.join(name.splitlines())}\n" for name in names).encode(errors=LOSSLESS)
+    command = ["git", "cat-file", "--batch"]
     try:
-        process = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=False)
+        process = subprocess.run(command, env=keep_environment(), input=asked, capture_output=True, check=False)
     except OSError:  # there is no Git
         process = subprocess.CompletedProcess([], 1, b"")
     answer, start = process.stdout, 0
@@ -93,8 +105,8 @@ def read_changes(excluded: Sequence[str], excluded_new: Sequence[str], limit: in
         copy = Path(temporary) / "index"
         shutil.copy2(index, copy)  # with its time: Git reads again what was changed in the second of the index or later
         own = {"GIT_INDEX_FILE": str(copy), "GIT_OBJECT_DIRECTORY": temporary}
-        environment = os.environ | own | {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects)}
-        environment.pop("GIT_DIFF_OPTS", None)  # it goes before --unified
+        own["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(objects)
+        environment = keep_environment("GIT_DIFF_OPTS") | own  # those options go before --unified
         git = ("git", *inside, "-c", "core.quotePath=false", "-c", "core.fsmonitor=false")
         if untracked:
             add = ["--literal-pathspecs", "add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"]
