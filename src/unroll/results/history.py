@@ -18,8 +18,6 @@ EXPERIMENT_REFS = "refs/exps/"  # where DVC keeps the commits of experiments: re
 OTHER_REFS = tuple(EXPERIMENT_REFS + name for name in ("celery", "stash", "apply", "exec", "push"))
 LABELS = {"refs/heads/": "", "refs/remotes/": "", "refs/tags/": "tag "}
 METRICS, LOCKS = ":(top,glob)**/metrics/*.json", ":(top,glob)**/dvc.lock"
-MAIN_FILE = "metrics/test.json"
-MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
