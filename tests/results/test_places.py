@@ -79,10 +79,23 @@ def test_a_file_and_a_key(history: History, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_md5_of_an_output(history: History) -> None:
-    assert find("d" * 32) == [("newer", "models/model.safetensors", "")]
+    (place,) = find_places("d" * 32)
+    assert (place.file, place.commit.subject, place.since.subject) == ("models/model.safetensors", "code", "newer")
+    assert [ref.label for ref in place.refs] == ["HEAD", "main"]
     assert find("e" * 32) == [("dvc: commit experiment bold-one", "models/model.safetensors", "")]
     assert {place.file for place in find_places("b" * 32)} == {"data/clean"}  # a folder
     assert find("f" * 32) == []
+
+
+def test_an_output_in_head_comes_before_a_newer_one(history: History) -> None:
+    history.git("tag", "v1")
+    history.save_experiment("wild-one", make_files(0.9, model="d"))  # the same model, scored otherwise
+    head, other = find_places("d" * 32)
+    assert head.commit.subject == "code"
+    assert {ref.label for ref in head.refs} == {"HEAD", "main", "tag v1", "experiment wild-one"}
+    assert (other.commit.subject, other.tips[0].name) == ("dvc: commit experiment wild-one", "wild-one")
+    (past, _) = find_places("a" * 32)  # of the other pipeline, and of the first commit
+    assert (past.folder, past.refs[0].label) == ("pipelines/waves/", "HEAD")
 
 
 def test_a_revision_or_an_experiment(history: History) -> None:

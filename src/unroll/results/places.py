@@ -12,6 +12,7 @@ from unroll.results.history import (
     METRICS,
     Commit,
     Ref,
+    Version,
     find_outputs,
     list_refs,
     list_versions,
@@ -88,14 +89,24 @@ def _find_number(number: Number) -> Iterator[Place]:
 
 
 def _find_output(md5: str) -> Iterator[Place]:
-    """Yield the newest commit for each pipeline and output."""
-    seen = set()
+    """Yield HEAD, if its dvc.lock records it, and the newest commit if that has another one; for each output."""
+    newest: dict[tuple[str, str], Version] = {}
     for version in list_versions(LOCKS):
         for file in find_outputs(version.content, md5):
-            folder, _ = _split(version.path, "dvc.lock")
-            if (folder, file) not in seen:
-                seen.add((folder, file))
-                yield Place(version.commit, folder, file)
+            newest.setdefault((version.path, file), version)
+    refs = list_refs()
+    asked = [(path, ref) for path in dict.fromkeys(path for path, _ in newest) for ref in refs]
+    locks = dict(zip(asked, read_files([f"{ref.ref}:{path}" for path, ref in asked]), strict=True))
+    for (path, file), version in newest.items():
+        folder, _ = _split(path, "dvc.lock")
+        holders = tuple(ref for ref in refs if file in find_outputs(locks[path, ref] or b"", md5))
+        is_of_head = locks[path, refs[0]] == version.content
+        if refs[0] in holders:
+            head = read_commit("HEAD")
+            since = version.commit if is_of_head and version.commit != head else None
+            yield Place(head, folder, file, refs=holders, since=since)
+        if not is_of_head:
+            yield Place(version.commit, folder, file, refs=tuple(ref for ref in holders if ref != refs[0]))
 
 
 def _find_file(what: str, key: str) -> Place:
@@ -149,7 +160,7 @@ def _find_commits(name: str) -> list[Commit]:
 
 
 def _add_refs(places: list[Place]) -> list[Place]:
-    """Add the refs whose version of the file is the same."""
+    """Add the refs whose version of the file is the same; of an output, they are known."""
     refs, paths = list_refs(), dict.fromkeys(place.folder + place.file for place in places if place.content)
     asked = [(ref, path) for path in paths for ref in refs]
     holders: dict[tuple[str, bytes], set[Ref]] = {}
@@ -160,7 +171,9 @@ def _add_refs(places: list[Place]) -> list[Place]:
         own = holders.get((place.folder + place.file, place.content), set()) if place.content else set()
         return ref in own or ref.commit == place.commit.id
 
-    return [replace(place, refs=tuple(ref for ref in refs if has(ref, place))) for place in places]
+    return [
+        place if place.refs else replace(place, refs=tuple(ref for ref in refs if has(ref, place))) for place in places
+    ]
 
 
 def _check_locks(places: list[Place], by_head: bool) -> list[Place]:
