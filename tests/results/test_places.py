@@ -106,6 +106,15 @@ def test_a_revision_or_an_experiment(history: History) -> None:
     assert {place.commit.subject for place in find_places("bold-one")} == {"code", "dvc: commit experiment bold-one"}
 
 
+def test_a_revision_is_of_the_pipeline_here_or_of_the_roots(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    history.write({"docs/page.md": "", "pipelines/waves/dvc.yaml": ""})
+    for folder, file in {"docs": "metrics/test.json", "pipelines/waves": "pipelines/waves/metrics/test.json"}.items():
+        monkeypatch.chdir(history.path / folder)
+        assert find("HEAD") == [("code", file, "")]
+    with pytest.raises(InputError, match=r"^HEAD~2 has neither pipelines/waves/metrics/test.json nor pipelines/waves/"):
+        find("HEAD~2")
+
+
 def test_a_number_is_first_a_figure_then_a_revision(history: History) -> None:
     history.git("tag", "0.8", "HEAD~2")
     assert {key for _, _, key in find("0.8")} == {"macro_f1"}

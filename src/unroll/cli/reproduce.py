@@ -69,10 +69,10 @@ def reproduce(
 def _choose_repository(given: str, run: "Wanted | None") -> tuple[str, str]:
     """Return where to clone from, and if that is the current folder's repository, this folder's pipeline."""
     from unroll.results.clone import has_commit
+    from unroll.results.places import find_pipeline
     from unroll.tracking.git import ask_git
 
-    here, prefix = (ask_git("rev-parse", name).rstrip("\n") for name in ("--show-toplevel", "--show-prefix"))
-    own = prefix if Path("dvc.yaml").is_file() else ""
+    here, own = ask_git("rev-parse", "--show-toplevel").rstrip("\n"), find_pipeline()
     if given:
         url = str(Path(given).resolve()) if Path(given).exists() else given
         return url, own if url == here else ""

@@ -68,7 +68,7 @@ def find_places(what: str, key: str = "") -> list[Place]:
         places = figures or _find_revision(what)
     else:
         places = _find_revision(what)
-    here = ask_git("rev-parse", "--show-prefix").strip()
+    here = find_pipeline()
 
     def rank(place: Place) -> tuple[bool | int | str, ...]:
         is_current = any(ref.ref == "HEAD" for ref in place.refs)
@@ -76,6 +76,11 @@ def find_places(what: str, key: str = "") -> list[Place]:
         return *(not good for good in about), -place.commit.committed_at, place.file != MAIN_FILE, place.file
 
     return sorted(_check_locks(_add_refs(places), by_head=bool(figures)), key=rank)
+
+
+def find_pipeline() -> str:
+    """Return the folder of the pipeline here, from the repository's root: "pipelines/sine/"; or "", the root's."""
+    return ask_git("rev-parse", "--show-prefix").rstrip("\n") if Path("dvc.yaml").is_file() else ""
 
 
 def _find_number(number: Number) -> Iterator[Place]:
@@ -133,16 +138,18 @@ def _find_file(what: str, key: str) -> Place:
 
 
 def _find_revision(name: str) -> list[Place]:
-    prefix = ask_git("rev-parse", "--show-prefix").rstrip("\n")
+    folder = find_pipeline()
     try:
         commits = _find_commits(name)
     except InputError:
         if read_number(name):
             return []
         raise
-    contents = read_files([f"{commit.id}:{prefix}{MAIN_FILE}" for commit in commits])
+    contents = list(read_files([f"{commit.id}:{folder}{MAIN_FILE}" for commit in commits]))
+    if not any((*contents, *read_files([f"{commit.id}:{folder}dvc.lock" for commit in commits]))):
+        raise InputError(f"{name} has neither {folder}{MAIN_FILE} nor {folder}dvc.lock: nothing was made there")
     return [
-        Place(commit, prefix, MAIN_FILE, content=content or b"")
+        Place(commit, folder, MAIN_FILE, content=content or b"")
         for commit, content in zip(commits, contents, strict=True)
     ]
 
