@@ -10,6 +10,12 @@ import pytest
 
 from histories import History, begin_history, make_files, record_test
 from unroll.cli.main import main
+from unroll.params.common import flatten_params
+from unroll.results.pipelines import read_pipeline_params
+from unroll.tracking.baseline import BASELINE_LINKS, LINEAR, MODEL, keep_params
+from unroll.tracking.runs import create_run
+from unroll.tracking.store import connect
+from workspaces import ROOT
 
 
 @pytest.fixture
@@ -85,6 +91,48 @@ def test_a_number_that_nothing_made(history: History, unroll) -> None:
         code, output, errors = unroll(number)
         assert code == 1 and output.startswith("stands in   ") and "data" not in output
         assert "dvc.lock beside it does not record metrics/test.json as it is there: nothing here made it" in errors
+
+
+BASELINE_STAGE = f"""  baseline:
+    cmd: baseline
+    deps:
+    - path: data/clean
+      md5: {"b" * 32}.dir
+    outs:
+    - path: metrics/baseline.json
+      hash: md5
+      md5: {"f" * 32}
+    - path: metrics/baseline_per_class.json
+      hash: md5
+      md5: {"9" * 32}
+    - path: models/linear
+      hash: md5
+      md5: {"7" * 32}.dir
+"""
+
+
+@pytest.fixture
+def baseline(history: History, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a baseline's run, whose scores stand in HEAD's dvc.lock; the store is real SQLite."""
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    lock = make_files(0.812345)["dvc.lock"] + BASELINE_STAGE
+    history.commit("a baseline", {"dvc.lock": lock, "params.yaml": (ROOT / "params.yaml").read_text(), ".dvc/x": ""})
+    params = read_pipeline_params()
+    tags = dict(zip(BASELINE_LINKS, ("f" * 32, "9" * 32), strict=True)) | {MODEL: LINEAR}
+    return create_run(connect(params.tracking.experiment), "baseline-f", tags, keep_params(flatten_params(params)))
+
+
+def test_a_baselines_run_leads_to_its_data_and_model(baseline: str, unroll) -> None:
+    code, output, _ = unroll(baseline)
+    assert code == 0
+    for line in (
+        "figure      metrics/baseline.json",
+        "stages      preprocess: data/clean bbbbbbbbbb",
+        f"model       models/linear: MD5 {'7' * 32}",
+        f"run         {baseline} baseline-f, running",
+        f"            unroll reproduce {baseline} --folder ../again",
+    ):
+        assert line in output, output
 
 
 def test_few_of_many_places_are_printed(history: History, unroll) -> None:

@@ -83,7 +83,7 @@ def tell_run(run: "Traced | None") -> dict[str, list[str]]:
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
     restored = ", made after the training, maybe elsewhere" if run.is_restored else ""
     started = f"started from {run.commit[:10]}, " if run.commit else ""
-    again = [f"unroll reproduce {run.run_id} --folder {suggest_folder()}"] if run.model_md5 else []
+    again = [f"unroll reproduce {run.run_id} --folder {suggest_folder()}"] if run.output_md5 else []
     figures = [f"{name} = {value:.6g}" for name, value in run.figures.items()]
     return {
         "run": [f"{run.run_id} {run.name}, {run.status}{restored}", machine, *_shorten(figures)],

@@ -74,7 +74,7 @@ def trace(
 def find_runs(
     what: str, number: "Number | None", places: "list[Place]", chain: "Chain | None", runs: "list[MlflowRun]"
 ) -> "Finding":
-    """Add the runs; if only a run knows what was asked for, look for the commit that holds its model."""
+    """Add the runs; if only a run knows what was asked for, look for the commit that holds what it made."""
     from unroll.cli.tell import Finding
 
     if not runs:
@@ -90,8 +90,8 @@ def find_runs(
     ]
     own = find_run_of_chain(chain, runs) if chain else next(iter(meant), None)
     described = describe_run(own, number) if own else None
-    if own and described and described.model_md5 and not chain:
-        chains = map(read_chain, find_places(described.model_md5))
+    if own and described and described.output_md5 and not chain:
+        chains = map(read_chain, find_places(described.output_md5))
         chain = next((chain for chain in chains if find_run_of_chain(chain, [own])), None)
         places = [*places, *([chain.place] if chain else [])]
     return Finding(places, chain, described, [describe_run(run, number) for run in meant if run is not own])

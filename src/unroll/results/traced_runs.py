@@ -7,7 +7,7 @@ from unroll.results.numbers import Number
 from unroll.results.overview import find_run
 from unroll.results.records import Record, flatten_old_params
 from unroll.results.trace import Chain
-from unroll.tracking.baseline import BASELINE_LINKS, find_baseline
+from unroll.tracking.baseline import BASELINE_LINKS, BASELINE_MD5, find_baseline
 from unroll.tracking.origin import EXPERIMENTS
 from unroll.tracking.runs import LINKS, MODEL_MD5, RESTORED
 
@@ -26,12 +26,18 @@ class Traced:
     name: str
     status: str
     model_md5: str
+    baseline_md5: str  # of its scores, if it is a baseline's
     commit: str  # that was there when it ran; an experiment's results are committed after it
     uncommitted: str  # files that differed from it
     experiments: str
     is_restored: bool  # made after the fact, perhaps on another machine than the training
     machine: dict[str, str]  # TOLD
     figures: dict[str, float]  # metrics that the number may be
+
+    @property
+    def output_md5(self) -> str:
+        """Of what it has come to, as dvc.lock has it."""
+        return self.model_md5 or self.baseline_md5
 
 
 def describe_run(run: "MlflowRun", number: Number | None = None) -> Traced:
@@ -42,6 +48,7 @@ def describe_run(run: "MlflowRun", number: Number | None = None) -> Traced:
         name=run.info.run_name or "",
         status=run.info.status.lower(),
         model_md5=tags.get(MODEL_MD5, ""),
+        baseline_md5=tags.get(BASELINE_MD5, ""),
         commit=tags.get("mlflow.source.git.commit", ""),
         uncommitted=tags.get("git.changed", ""),
         experiments=tags.get(EXPERIMENTS, ""),
