@@ -76,6 +76,21 @@ def test_a_file_and_a_key(history: History, monkeypatch: pytest.MonkeyPatch) -> 
     for what in ("metrics/test.json", "HEAD:./metrics/test.json"):
         (place,) = find_places(what, "macro_f1")
         assert (place.folder, place.value) == ("pipelines/waves/", 0.812345)
+    assert find_places("pipelines/waves/metrics/test.json:macro_f1") == find_places("metrics/test.json:macro_f1")
+
+
+def test_a_file_without_a_key_and_from_other_folders(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find("metrics/test.json") == [("code", "metrics/test.json", "")]
+    history.write({"docs/page.md": ""})
+    monkeypatch.chdir(history.path / "docs")
+    for what in ("metrics/test.json", "../metrics/test.json", "./../metrics/test.json", "HEAD:../metrics/test.json"):
+        assert find_places(f"{what}:macro_f1")[0].value == 0.823456
+    with pytest.raises(InputError, match=r"^there is no docs/metrics/no.json or metrics/no.json in HEAD, nor one that"):
+        find_places("metrics/no.json:macro_f1")
+    with pytest.raises(
+        InputError, match=r"^'../../metrics/test.json' is no JSON file in metrics/: expected one, as in"
+    ):
+        find_places("../../metrics/test.json")
 
 
 def test_the_md5_of_an_output(history: History) -> None:
@@ -129,8 +144,12 @@ def test_a_number_is_first_a_figure_then_a_revision(history: History) -> None:
         ("no-such", "no-such is no branch, tag, commit or experiment of this repository"),
         ("--output=x", "--output=x is no branch, tag, commit or experiment"),
         ("no-such:metrics/test.json:x", "no-such is no branch"),
-        ("metrics/none.json:x", "metrics/none.json in HEAD: expected a file in metrics/"),
-        ("HEAD:code.py:x", "code.py in HEAD: expected a file in metrics/"),
+        ("metrics/none.json:x", "there is no metrics/none.json in HEAD, nor one that is not committed"),
+        ("HEAD~2:pipelines/waves/metrics/test.json", "there is no pipelines/waves/metrics/test.json in HEAD~2$"),
+        (
+            "HEAD:code.py:x",
+            "'code.py' is no JSON file in metrics/: expected one before the key 'x', as in metrics/test",
+        ),
         ("metrics/test.json:f1", "metrics/test.json has no number 'f1': expected one of accuracy, macro_f1"),
     ],
 )

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from posixpath import normpath
 
 from unroll.base.errors import InputError
 from unroll.results.history import (
@@ -23,7 +24,7 @@ from unroll.results.numbers import Number, read_number
 from unroll.tracking.git import ask_git, read_files
 
 MAIN_FILE = "metrics/test.json"
-METRICS_FILE = re.compile(r"(.+/)?metrics/[^/]+\.json")
+METRICS_FILE = re.compile(r"(?!\.\./)(.+/)?metrics/[^/]+\.json")
 MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -59,7 +60,7 @@ def find_places(what: str, key: str = "") -> list[Place]:
     if not ask_git("rev-parse", "--git-dir"):
         raise InputError("this folder is in no Git repository: nothing can be traced")
     figures: list[Place] = []
-    if ":" in what or key:
+    if ":" in what or key or what.endswith(".json"):
         places = [_find_file(what, key)]
     elif MD5.fullmatch(what):
         places = list(_find_output(what))
@@ -119,22 +120,37 @@ def _find_file(what: str, key: str) -> Place:
     revision, separator, rest = what.partition(":")
     if revision.endswith(".json") or not separator:
         revision, rest = "", what
-    path, _, own_key = rest.partition(":")
+    asked, _, own_key = rest.partition(":")
     key = key or own_key
-    # As for Git, a path after a revision begins at the root, unless it begins with a point; without one, here.
-    if not revision or path.startswith("./"):
-        path = ask_git("rev-parse", "--show-prefix").rstrip("\n") + path.removeprefix("./")
+    here = ask_git("rev-parse", "--show-prefix").rstrip("\n")
+    # As for Git, a path after a revision begins at the root, unless it begins with a point; without one, here or there.
+    starts = (here, "") if not revision else (here if asked.startswith(("./", "../")) else "",)
+    paths = list(dict.fromkeys(normpath(start + asked) for start in starts))
+    paths = [path for path in paths if METRICS_FILE.fullmatch(path)]
+    if not paths:
+        before = f" before the key {key!r}" if key else ""
+        raise InputError(
+            f"{asked!r} is no JSON file in metrics/: expected one{before}, as in metrics/test.json:macro_f1; "
+            "a number, an MD5 or a revision stands alone"
+        )
+    version = next(filter(None, (_read_version(path, revision) for path in paths)), None)
+    if not version:
+        raise InputError(f"there is no {' or '.join(paths)} in {revision or 'HEAD, nor one that is not committed'}")
+    figures = read_figures(version.content)
+    if key and key not in figures:
+        raise InputError(f"{version.path} has no number {key!r}: expected one of {', '.join(figures) or 'none'}")
+    return Place(version.commit, *_split(version.path, "metrics/"), key, figures.get(key), version.content)
+
+
+def _read_version(path: str, revision: str) -> Version | None:
+    """Return a file as it is in a revision; without one, in the working folder, or if it is committed, in HEAD."""
+    if not revision:
+        for version in list_versions(f":(top,literal){path}"):
+            if not version.commit.id:
+                return version
     commit, *_ = _find_commits(revision or "HEAD")
     (content,) = read_files([f"{commit.id}:{path}"])
-    if not revision:
-        uncommitted = [version for version in list_versions(f":(top,literal){path}") if not version.commit.id]
-        commit, content = (uncommitted[0].commit, uncommitted[0].content) if uncommitted else (commit, content)
-    if content is None or not METRICS_FILE.fullmatch(path):
-        raise InputError(f"{path} in {revision or 'HEAD'}: expected a file in metrics/, its path from the root")
-    figures = read_figures(content)
-    if key and key not in figures:
-        raise InputError(f"{path} has no number {key!r}: expected one of {', '.join(figures) or 'none'}")
-    return Place(commit, *_split(path, "metrics/"), key, figures.get(key), content)
+    return None if content is None else Version(commit, path, content)
 
 
 def _find_revision(name: str) -> list[Place]:
