@@ -122,9 +122,15 @@ def baseline(history: History, monkeypatch: pytest.MonkeyPatch) -> str:
     return create_run(connect(params.tracking.experiment), "baseline-f", tags, keep_params(flatten_params(params)))
 
 
-def test_a_baselines_run_leads_to_its_data_and_model(baseline: str, unroll) -> None:
+def test_a_baselines_run_leads_to_its_data_and_model(
+    history: History, baseline: str, unroll, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, output, _ = unroll(baseline)
     assert code == 0
+    assert unroll("baseline-f")[1] == unroll(baseline.upper())[1] == output
+    history.write({"docs/page.md": ""})
+    monkeypatch.chdir("docs")
+    assert unroll(baseline)[1] == output.replace("../again", "../../again")
     for line in (
         "figure      metrics/baseline.json",
         "stages      preprocess: data/clean bbbbbbbbbb",
@@ -133,6 +139,13 @@ def test_a_baselines_run_leads_to_its_data_and_model(baseline: str, unroll) -> N
         f"            unroll reproduce {baseline} --folder ../again",
     ):
         assert line in output, output
+
+
+@pytest.mark.parametrize("what", ["", "no-such", "0f" * 16])
+def test_what_is_nowhere_is_named_with_what_was_looked_for(baseline: str, unroll, what: str) -> None:
+    told = f"error: '{what}' is no branch, tag, commit or experiment here, nor the MD5 of an output"
+    assert unroll(what) == (1, "", f"{told}, and neither id nor name of a run\n")
+    assert unroll(what, "--no-runs") == (1, "", f"{told}; MLflow was not asked for a run\n")
 
 
 def test_few_of_many_places_are_printed(history: History, unroll) -> None:

@@ -102,6 +102,17 @@ def test_the_md5_of_an_output(history: History) -> None:
     assert find("f" * 32) == []
 
 
+def test_an_md5_as_people_have_it(history: History) -> None:
+    lock = (history.path / "dvc.lock").read_text().replace("d" * 32, "49a55e0fb9" + "d" * 22)
+    history.commit("a real one", {"dvc.lock": lock.replace("b" * 32, "1234567" + "b" * 25)})
+    for what in ("49a55e0", "49a55e0fb9", "49A55E0FB9" + "D" * 22):
+        assert find(what) == [("a real one", "models/model.safetensors", "")]
+    assert find("1234567") == find("1234567" + "B" * 25 + ".dir") == [("a real one", "data/clean", "")]
+    assert find("49a55e") == []  # as short as other names
+    history.git("branch", "49a55e0fb9", "HEAD~2")
+    assert find("49a55e0fb9")[0][1] == "metrics/test.json"
+
+
 def test_an_output_in_head_comes_before_a_newer_one(history: History) -> None:
     history.git("tag", "v1")
     history.save_experiment("wild-one", make_files(0.9, model="d"))  # the same model, scored otherwise
@@ -141,9 +152,8 @@ def test_a_number_is_first_a_figure_then_a_revision(history: History) -> None:
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("no-such", "no-such is no branch, tag, commit or experiment of this repository"),
-        ("--output=x", "--output=x is no branch, tag, commit or experiment"),
-        ("no-such:metrics/test.json:x", "no-such is no branch"),
+        ("no-such:metrics/test.json:x", "'no-such' is no branch"),
+        ("--output=x:metrics/test.json:x", "'--output=x' is no branch, tag, commit or experiment"),
         ("metrics/none.json:x", "there is no metrics/none.json in HEAD, nor one that is not committed"),
         ("HEAD~2:pipelines/waves/metrics/test.json", "there is no pipelines/waves/metrics/test.json in HEAD~2$"),
         (

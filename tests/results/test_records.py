@@ -63,5 +63,5 @@ def test_the_experiments_of_a_commit_are_found_merged_or_not_with_its_code_alone
     history.save_experiment("of-another-commit", make_files(0.86))
     found = {record.name: record.params["model.cell"] for record in list_records_of("main~1")}
     assert found == {start: "gru", apart: "rnn", merged: "lstm"}
-    with pytest.raises(InputError, match="nowhere is no branch"):
+    with pytest.raises(InputError, match="'nowhere' is no branch"):
         list_records_of("nowhere")

@@ -31,7 +31,7 @@ def trace(
         str,
         typer.Argument(
             help="A number as it was written (0.8791, 87.91%), [REVISION:]FILE:KEY, a branch, tag, commit or "
-            "experiment, the id of a run, or the MD5 of an output."
+            "experiment, the MD5 of an output, or its first digits, or the id or name of a run."
         ),
     ],
     key: Annotated[str, typer.Argument(help="Key in the file: macro_f1, classes.World.f1, …")] = "",
@@ -64,7 +64,7 @@ def trace(
     if is_text:
         print_sections((tell_chain(finding.chain) if finding.chain and not chain else {}) | tell_rest(finding))
     if not (finding.chain or finding.run):
-        raise InputError(_explain(what, places, None if found is None else len(found)))
+        raise InputError(_explain(what, places, number, None if found is None else len(found)))
     if format is TraceFormat.JSON:
         print(json.dumps({"asked": f"{what} {key}".strip()} | describe_finding(finding), indent=2))
     if picture:
@@ -86,7 +86,9 @@ def find_runs(
     meant = [
         run
         for run in runs
-        if run.info.run_id == what or (number and any(number.fits(value) for value in run.data.metrics.values()))
+        if what.lower() == run.info.run_id
+        or what == run.info.run_name
+        or (number and any(number.fits(value) for value in run.data.metrics.values()))
     ]
     own = find_run_of_chain(chain, runs) if chain else next(iter(meant), None)
     described = describe_run(own, number) if own else None
@@ -101,18 +103,21 @@ def _list_runs(chain: "Chain | None") -> "list[MlflowRun] | None":
     """Return the runs of the chain's experiment in MLflow, or of this folder's; None if there is no store."""
     from unroll.base.files import find_root
     from unroll.results.pipelines import read_pipeline_params
+    from unroll.results.places import find_pipeline
+    from unroll.tracking.git import ask_git
     from unroll.tracking.runs import list_runs
     from unroll.tracking.store import connect
 
     if not (os.environ.get("MLFLOW_TRACKING_URI") or (find_root() / "mlflow.db").is_file()):
         return None
     own = chain.params.get("tracking.experiment") if chain else None
-    if not own and not Path("params.yaml").is_file():
+    params = Path(ask_git("rev-parse", "--show-toplevel").rstrip("\n"), find_pipeline(), "params.yaml")
+    if not own and not params.is_file():
         return None
-    return list_runs(connect(str(own) if own else read_pipeline_params().tracking.experiment))
+    return list_runs(connect(str(own) if own else read_pipeline_params(params).tracking.experiment))
 
 
-def _explain(what: str, places: "list[Place]", runs: int | None) -> str:
+def _explain(what: str, places: "list[Place]", number: "Number | None", runs: int | None) -> str:
     """Return why nothing made it."""
     from unroll.cli.tell import name_place
     from unroll.results.history import count_commits, count_experiments
@@ -123,6 +128,9 @@ def _explain(what: str, places: "list[Place]", runs: int | None) -> str:
             f"{name_place(place)}: dvc.lock beside it does not record {place.folder}{place.file} as it is there: "
             "nothing here made it"
         )
+    if not number:
+        told = "; MLflow was not asked for a run" if runs is None else ", and neither id nor name of a run"
+        return f"{what!r} is no branch, tag, commit or experiment here, nor the MD5 of an output{told}"
     names = {"commit": count_commits(), "experiment": count_experiments()} | ({} if runs is None else {"run": runs})
     *counts, last = [f"{count:,} {name}{'s' * (count != 1)}" for name, count in names.items()]
     return f"{what} stands in no metrics of {', '.join(counts)} and {last}: nothing here made it"

@@ -82,7 +82,7 @@ def read_commit(revision: str) -> Commit:
     """
     described = ask_git("log", "-1", "--format=%H%x09%ct%x09%s", "--end-of-options", revision, "--")
     if not described:
-        raise InputError(f"{revision} is no branch, tag, commit or experiment of this repository")
+        raise InputError(f"{revision!r} is no branch, tag, commit or experiment of this repository")
     found, time, subject = described.rstrip("\n").split("\t", 2)
     return Commit(found, int(time), subject)
 
@@ -101,8 +101,8 @@ def list_versions(pattern: str) -> list[Version]:
 
 
 def find_outputs(lock: bytes, md5: str) -> list[str]:
-    """Return the paths that a dvc.lock records with this MD5; a folder's is followed by `.dir` there."""
-    pattern = rb"- path: (.+)\n(?: +hash: md5\n)? +md5: %s(?:\.dir)?\n" % md5.encode()
+    """Return the paths that a dvc.lock records with an MD5 that begins so; a folder's is followed by `.dir` there."""
+    pattern = rb"- path: (.+)\n(?: +hash: md5\n)? +md5: %s[0-9a-f]*(?:\.dir)?\n" % md5.encode()
     return list(dict.fromkeys(path.decode(errors="replace") for path in re.findall(pattern, lock)))
 
 

@@ -25,7 +25,7 @@ from unroll.tracking.git import ask_git, read_files
 
 MAIN_FILE = "metrics/test.json"
 METRICS_FILE = re.compile(r"(?!\.\./)(.+/)?metrics/[^/]+\.json")
-MD5 = re.compile(r"[0-9a-f]{32}")
+MD5 = re.compile(r"[0-9a-f]{7,32}")  # or how one begins
 
 
 @dataclass(frozen=True)
@@ -49,26 +49,23 @@ class Place:
 
 
 def find_places(what: str, key: str = "") -> list[Place]:
-    """Return where something stands, the present first, then the newest.
+    """Return where something stands, the present first, then the newest; nothing if it stands nowhere.
 
-    what: `[REVISION:]FILE:KEY`, or without the key; an MD5 of an output; a number, or else a branch, tag, commit or
-    experiment; taken for the first of these that it can be.
+    what: `[REVISION:]FILE:KEY`, or without the key; a number; a branch, tag, commit or experiment; the MD5 of an
+    output, or how that begins; taken for the first of these that it can be.
 
     Raises:
-        InputError: there is no repository, or no such revision, file or key.
+        InputError: there is no repository, or no such file or key.
     """
     if not ask_git("rev-parse", "--git-dir"):
         raise InputError("this folder is in no Git repository: nothing can be traced")
     figures: list[Place] = []
     if ":" in what or key or what.endswith(".json"):
         places = [_find_file(what, key)]
-    elif MD5.fullmatch(what):
-        places = list(_find_output(what))
-    elif number := read_number(what):
-        figures = list(_find_number(number))
-        places = figures or _find_revision(what)
     else:
-        places = _find_revision(what)
+        md5, number = what.lower().removesuffix(".dir"), read_number(what)
+        figures = list(_find_number(number)) if number else []
+        places = figures or _find_revision(what) or (list(_find_output(md5)) if MD5.fullmatch(md5) else [])
     here = find_pipeline()
 
     def rank(place: Place) -> tuple[bool | int | str, ...]:
@@ -158,9 +155,7 @@ def _find_revision(name: str) -> list[Place]:
     try:
         commits = _find_commits(name)
     except InputError:
-        if read_number(name):
-            return []
-        raise
+        return []
     contents = list(read_files([f"{commit.id}:{folder}{MAIN_FILE}" for commit in commits]))
     if not any((*contents, *read_files([f"{commit.id}:{folder}dvc.lock" for commit in commits]))):
         raise InputError(f"{name} has neither {folder}{MAIN_FILE} nor {folder}dvc.lock: nothing was made there")
