@@ -76,6 +76,18 @@ def test_what_is_no_commit_is_refused_and_nothing_is_left(history: History, tmp_
     assert not (tmp_path / "x").exists()
 
 
+def test_a_failure_removes_the_folders_that_it_made_and_no_others(history: History, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for url in (str(history.path), "nothing"):
+        with pytest.raises(InputError), open_clone(url, tmp_path / "a" / "b" / "c"):
+            raise InputError("it is no commit")
+        assert list((tmp_path / "a").iterdir()) == []
+    with pytest.raises(InputError), open_clone(str(history.path), tmp_path / "a" / "b" / "c"):
+        (tmp_path / "a" / "b" / "file").touch()
+        raise InputError("it is no commit")
+    assert list((tmp_path / "a").rglob("*")) == [tmp_path / "a" / "b", tmp_path / "a" / "b" / "file"]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(name=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20))
 def test_any_name_is_checked_out_or_refused(history: History, name: str) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from configparser import ConfigParser
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 
@@ -26,15 +26,17 @@ def open_clone(url: str, folder: Path) -> Iterator[Path]:
         InputError: the folder is not empty, or the repository cannot be cloned.
     """
     check_folder(folder)
-    is_new, target = not folder.exists(), folder.resolve()
+    target = folder.resolve()
+    new = [path for path in (target, *target.parents) if not path.exists()]
     try:
         run_git(Path.cwd(), "clone", "--quiet", "--no-checkout", "--origin", "origin", "--", url, str(target))
         yield target
     except BaseException:
         for path in target.iterdir() if target.is_dir() else ():
             rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        if is_new and target.is_dir():
-            target.rmdir()
+        for path in new:
+            with suppress(OSError):  # somebody else may have put something there
+                path.rmdir()
         raise
 
 
