@@ -148,6 +148,16 @@ def test_what_is_nowhere_is_named_with_what_was_looked_for(baseline: str, unroll
     assert unroll(what, "--no-runs") == (1, "", f"{told}; MLflow was not asked for a run\n")
 
 
+def test_what_cannot_be_meant_is_told(history: History, unroll) -> None:
+    for arguments in (("--bogus",), ("--bogus", "0.8"), ("0.8", "--bogus")):
+        told = "error: --bogus is neither an option nor a number: `unroll trace --help` lists the options\n"
+        assert unroll(*arguments) == (1, "", told)
+    code, output, errors = unroll("0.8123", "macro_f1")
+    assert (code, output) == (1, "") and errors.startswith(
+        "error: '0.8123' is no JSON file in metrics/: expected one before the key 'macro_f1', as in metrics/test.json:"
+    )
+
+
 def test_few_of_many_places_are_printed(history: History, unroll) -> None:
     test = json.dumps({f"figure{number}": 0.7 for number in range(50)})
     lock = make_files(0.7)

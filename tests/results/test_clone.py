@@ -68,7 +68,9 @@ def test_what_is_no_commit_is_refused_and_nothing_is_left(history: History, tmp_
         if folder.name == "empty":
             folder.mkdir()
         with (
-            pytest.raises(InputError, match="is no branch, tag, commit, experiment or run of "),
+            pytest.raises(
+                InputError, match=f"^{name!r} is no branch, tag, commit, experiment or run of .*`unroll trace`"
+            ),
             open_clone(str(history.path), folder) as clone,
         ):
             check_out(clone, name, str(history.path))

@@ -53,7 +53,9 @@ def test_the_store_may_be_that_of_a_given_repository(
     run_id = make_run(store, tmp_path, CLEAN)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match=r"there is no .*elsewhere/mlflow.db: set MLFLOW_TRACKING_URI to the store"):
+    with pytest.raises(
+        InputError, match=r"there is no .*elsewhere/mlflow.db: set MLFLOW_TRACKING_URI to the store .* MD5 "
+    ):
         find_run(run_id, "")
     assert list(Path().iterdir()) == []
     assert find_run(run_id, str(tmp_path)).commit == COMMIT
@@ -88,5 +90,7 @@ def test_a_run_that_cannot_be_made_again_is_told(store: Store, tmp_path: Path, w
 
 
 def test_a_run_that_is_not_there_is_told(store: Store) -> None:
-    with pytest.raises(InputError, match=f"^MLflow's store sqlite:.* has no run {'0' * 32}$"):
+    with pytest.raises(
+        InputError, match=f"^MLflow's store sqlite:.* has no run {'0' * 32}; if it is the MD5 of an output, `unroll"
+    ):
         find_run("0" * 32, "")

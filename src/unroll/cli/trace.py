@@ -52,6 +52,9 @@ def trace(
     from unroll.results.places import find_places
     from unroll.results.trace import read_chain
 
+    for argument in (what, key):
+        if argument.startswith("-") and not read_number(argument):
+            raise InputError(f"{argument} is neither an option nor a number: `unroll trace --help` lists the options")
     places = find_places(what, key)
     made = [place for place in places if place.is_made]
     chain = read_chain(made[0]) if made else None

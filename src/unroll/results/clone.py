@@ -74,7 +74,8 @@ def check_out(clone: Path, name: str, url: str, wanted_by: str = "") -> str:
     found = found or next(filter(None, (_find_commit(clone, one) for one in (name, f"origin/{name}"))), "")
     commit = found or (name if wanted_by else _fetch_experiment(clone, name))
     if not commit:
-        raise InputError(f"{name} is no branch, tag, commit, experiment or run of {hide_password(url)}")
+        told = f"{name!r} is no branch, tag, commit, experiment or run of {hide_password(url)}"
+        raise InputError(f"{told}: `unroll trace` leads from a number or an MD5 to its commit")
     if not _find_commit(clone, commit):
         try:  # it may be there, and in no branch
             run_git(clone, "fetch", "--quiet", "origin", commit)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 RUN_ID, HASH, SHA256 = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{40}|[0-9a-f]{64}"), re.compile("[0-9a-f]{64}")
+HINT = "if it is the MD5 of an output, `unroll trace` leads to its commit"
 DATA = "dvc.md5."  # how tags begin that hold the MD5s of data
 METRICS = ("metrics/train.json", "metrics/test.json", "metrics/per_class.json", "metrics/baseline.json")
 
@@ -55,7 +56,7 @@ def find_run(run_id: str, repository: str) -> Wanted:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            raise InputError(f"MLflow's store {uri} has no run {run_id}") from None
+            raise InputError(f"MLflow's store {uri} has no run {run_id}; {HINT}") from None
         name, tags = f"run {run_id}", run.data.tags
         links = {path: tags[tag] for tag, path in (LINKS | BASELINE_LINKS).items() if tag in tags}
         if not links:
@@ -86,7 +87,7 @@ def _check_database(uri: str, run_id: str) -> None:
 
     file = make_url(uri).database if uri.startswith("sqlite") else None
     if file and not Path(file).is_file():
-        raise InputError(f"run {run_id}: there is no {file}: set MLFLOW_TRACKING_URI to the store that has the run")
+        raise InputError(f"run {run_id}: there is no {file}: set MLFLOW_TRACKING_URI to the store that has it; {HINT}")
 
 
 def _read_patch(client: "MlflowClient", run_id: str, name: str, tags: Mapping[str, str]) -> bytes:
