@@ -94,6 +94,8 @@ def test_a_file_without_a_key_and_from_other_folders(history: History, monkeypat
 
 
 def test_the_md5_of_an_output(history: History) -> None:
+    history.commit("scored anew", make_files(0.83, model="d"))
+    history.commit("code", {"code.py": "2"})
     (place,) = find_places("d" * 32)
     assert (place.file, place.commit.subject, place.since.subject) == ("models/model.safetensors", "code", "newer")
     assert [ref.label for ref in place.refs] == ["HEAD", "main"]

@@ -103,12 +103,11 @@ def _find_output(md5: str) -> Iterator[Place]:
     for (path, file), version in newest.items():
         folder, _ = _split(path, "dvc.lock")
         holders = tuple(ref for ref in refs if file in find_outputs(locks[path, ref] or b"", md5))
-        is_of_head = locks[path, refs[0]] == version.content
         if refs[0] in holders:
-            head = read_commit("HEAD")
-            since = version.commit if is_of_head and version.commit != head else None
-            yield Place(head, folder, file, refs=holders, since=since)
-        if not is_of_head:
+            head, brought = read_commit("HEAD"), ("-S", md5, "HEAD", "--", f":(top,literal){path}")
+            since = read_commit(ask_git("log", "-1", "--format=%H", *brought).strip() or "HEAD")
+            yield Place(head, folder, file, refs=holders, since=since if since != head else None)
+        if locks[path, refs[0]] != version.content:
             yield Place(version.commit, folder, file, refs=tuple(ref for ref in holders if ref != refs[0]))
 
 
