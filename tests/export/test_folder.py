@@ -80,6 +80,24 @@ def test_the_folder_checks_itself_and_needs_nothing_else(models: Path, tmp_path:
     export_model(write_models(models), tmp_path / "exported")  # though Python has kept its bytecode there
 
 
+def refuse_constant(name: str) -> None:
+    raise AssertionError(f"{name} is no JSON")
+
+
+def test_the_script_prints_json_and_has_options(models: Path, tmp_path: Path) -> None:
+    export_model(models, tmp_path / "exported")
+    texts = ["", "\N{PARTY POPPER}", "--nope", "-5"]
+    lines = run_script(tmp_path / "exported", "--", *texts).splitlines()
+    rows = [json.loads(line, parse_constant=refuse_constant) for line in lines]
+    assert [row["text"] for row in rows] == texts
+    assert [row["probabilities"] is None for row in rows] == [True, True, False, False]
+    assert run_script(tmp_path / "exported", "--help").startswith("usage: predict.py [-h] [texts ...]")
+    command = ["python", str(tmp_path / "exported" / "predict.py"), "--nope"]
+    result = subprocess.run(command, env=make_environment(), capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.endswith("predict.py: error: unrecognized arguments: --nope\n")
+
+
 @pytest.mark.parametrize("level", ["word", "char", "bpe"])
 @pytest.mark.parametrize("ngrams", [0, 64])
 def test_every_step_is_ours_for_every_tokenizer_and_cleaning(tmp_path: Path, level: str, ngrams: int) -> None:

@@ -5,8 +5,8 @@ the same in another language. It needs numpy, onnxruntime, pydantic, regex and t
 asks for stems). The definitions of cleaning and n-grams are in unroll/ beside it.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +78,15 @@ def compare(classifier: ExportedClassifier, examples: list[dict[str, Any]]) -> f
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Classify texts, each on a line of JSON.")
+    parser.add_argument("texts", nargs="*", help="after -- if one begins with a dash; without any, check examples.json")
+    texts = parser.parse_args().texts
     folder = Path(__file__).parent
     classifier = ExportedClassifier(folder)
-    for text, probabilities in zip(sys.argv[1:], classifier.predict(sys.argv[1:]), strict=True):
-        named = dict(zip(classifier.class_names, probabilities.tolist(), strict=True))
+    for text, row in zip(texts, classifier.predict(texts), strict=True):
+        named = None if np.isnan(row).any() else dict(zip(classifier.class_names, row.tolist(), strict=True))
         print(json.dumps({"text": text, "probabilities": named}))
-    if len(sys.argv) == 1:
+    if not texts:
         examples = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
         print(f"{len(examples)} examples, probabilities within {compare(classifier, examples):.1e}")
 
