@@ -130,6 +130,7 @@ MISTAKES = [
 OTHER_MISTAKES = [
     ("/predict", {"Content-Type": "text/plain"}, 415, "Content-Type 'text/plain': expected application/json"),
     ("/nowhere", JSON, 404, "Not Found"),
+    ("/predict/", JSON, 404, "Not Found"),
     ("/health", JSON, 405, "Method Not Allowed"),
     (
         "/predict",
@@ -152,6 +153,13 @@ def test_what_is_wrong_is_told_in_one_line(service: Service) -> None:
     with service.connect() as connection:  # which waits for no byte of a body that is too large
         connection.sendall(make_request("/predict", b"").replace(b"Length: 0", b"Length: 500001"))
         assert read_answer(connection) == (413, {"error": TOO_LARGE})
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/metrics"])
+def test_what_can_be_read_has_a_head(service: Service, path: str) -> None:
+    read, head = (requests.request(method, service.address + path, timeout=SECONDS) for method in ("GET", "HEAD"))
+    assert (head.status_code, head.content) == (read.status_code, b"") == (200, b"")
+    assert head.headers["Content-Type"] == read.headers["Content-Type"]
 
 
 def test_a_client_that_asks_too_often_is_told_when_to_try_again(models: Path) -> None:

@@ -23,6 +23,7 @@ from unroll.serving.metrics import Metrics
 from unroll.serving.model import Loaded, ModelStore
 
 PATHS = ("/", "/predict", "/explain", "/health", "/metrics")
+READ = ["GET", "HEAD"]  # FastAPI answers HEAD only if asked to
 
 
 def create_app(store: ModelStore, hosts: tuple[str, ...], rate: float) -> ASGIApp:
@@ -38,11 +39,11 @@ def create_app(store: ModelStore, hosts: tuple[str, ...], rate: float) -> ASGIAp
             task.cancel()
 
     # Without pages of documentation, which load scripts from elsewhere.
-    app = FastAPI(lifespan=work, openapi_url=None)
+    app = FastAPI(lifespan=work, openapi_url=None, redirect_slashes=False)
     page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
     policy = {"Content-Security-Policy": write_policy(page)}
 
-    @app.get("/")
+    @app.api_route("/", methods=READ)
     async def show_page() -> Response:
         return HTMLResponse(page, headers=policy)
 
@@ -60,7 +61,7 @@ def create_app(store: ModelStore, hosts: tuple[str, ...], rate: float) -> ASGIAp
         told = _describe(model, found.probabilities)
         return JSONResponse({"model": model.name, **told, "words": words, "unmeasured": found.unmeasured})
 
-    @app.get("/health")
+    @app.api_route("/health", methods=READ)
     async def tell_health() -> Response:
         return JSONResponse(
             {
@@ -71,7 +72,7 @@ def create_app(store: ModelStore, hosts: tuple[str, ...], rate: float) -> ASGIAp
             }
         )
 
-    @app.get("/metrics")
+    @app.api_route("/metrics", methods=READ)
     async def tell_metrics() -> Response:
         return Response(metrics.format(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
