@@ -17,7 +17,7 @@ import pytest
 import requests
 from safetensors.numpy import load_file, save_file
 
-from unroll.base.files import write_json
+from unroll.base.files import read_json, write_json
 from unroll.models.files import TEXT_PARTS, write_checksums
 from workspaces import ROOT, make_environment
 
@@ -109,3 +109,16 @@ def change_model(folder: Path, class_names: list[str]) -> Path:
     write_json(folder / "labels.json", class_names)
     write_checksums(folder, TEXT_PARTS)
     return folder
+
+
+def let_it_panic(folder: Path, begins: str = "") -> None:
+    """Make of a small model one that panics at texts of more than five tokens; begins: what it puts before each.
+
+    Its tokenizer has to cut them, and cannot. It is written in Rust, of which a panic is no Exception.
+    """
+    tokenizer = read_json(folder / "tokenizer.json")
+    tokenizer["truncation"]["stride"] = 10
+    tokenizer["normalizer"] = {"type": "Prepend", "prepend": begins}
+    tokenizer["pre_tokenizer"] = {"type": "Whitespace"}  # else whole words are looked up without the tokenizer
+    write_json(folder / "tokenizer.json", tokenizer)
+    write_checksums(folder, TEXT_PARTS)

@@ -132,7 +132,6 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "sequences/params.py": "tests/sequences/test_model.py",
     "sequences/plots.py": "tests/pipeline/test_pipelines.py",
     "sequences/waves.py": "tests/sequences/test_tasks.py",
-    "serving/batching.py": "tests/serving/test_app.py",
     "serving/metrics.py": "tests/serving/test_app.py",
     "text/markup.py": "tests/text/test_clean.py, tests/text/test_clean_columns.py",
     "text/tokens.py": "tests/text/test_vocabulary.py",

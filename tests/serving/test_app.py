@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders import write_models
-from services import SECONDS, Service, change_model, make_request, read_answer, serve
+from services import SECONDS, Service, change_model, let_it_panic, make_request, read_answer, serve
 from unroll.inference.classifier import load_classifier
 from unroll.models.files import CHECKSUMS, TEXT_PARTS
 from workspaces import Workspace
@@ -207,6 +207,11 @@ def test_a_changed_model_is_taken_whole_and_a_broken_one_not_at_all(models: Path
         replace_model(folder, other)
         service.wait_for(lambda health: health["status"] == "ok")
         assert ask() == ("Handel", "Sport")
+        let_it_panic(folder, "a b c d e f ")
+        service.wait_for(lambda health: health["status"] == "stale")
+        assert service.ask("/health").json()["problem"].startswith("PanicException: `stride` must be")
+        replace_model(folder, other)
+        service.wait_for(lambda health: health["status"] == "ok")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,6 +1,7 @@
 """A model is loaded whole or not at all."""
 
 import shutil
+import tempfile
 from itertools import cycle
 from pathlib import Path
 from threading import Event, Thread
@@ -84,6 +85,23 @@ def test_a_broken_model_is_told_of_and_the_old_one_stays(tmp_path: Path) -> None
     assert store.current is mended  # nothing has changed since
     with pytest.raises(InputError, match="is missing"):
         ModelStore(tmp_path / "nowhere")
+
+
+def test_what_may_pass_is_tried_again_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    models = write_models(tmp_path / "models")
+    store = ModelStore(models)
+    kept = store.current
+    change_model(models, ["Handel", "Sport"])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "later"))  # where the copy goes
+    for _ in range(3):
+        store.refresh()
+        assert store.current is kept and store.problem.startswith("FileNotFoundError: [Errno 2] No such file")
+    assert len(caplog.records) == 1
+    (tmp_path / "later").mkdir()
+    store.refresh()
+    assert (store.current.classifier.class_names, store.problem) == (["Handel", "Sport"], None)
 
 
 def test_weights_that_are_no_numbers_are_no_model(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from unroll.serving.model import Loaded
 
 MOST_TEXTS = 512  # of a batch, before the texts of its last request
 MOST_WAITING = 1_000_000  # characters that were taken in, and have no answer: some seconds of the worst texts
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Batcher:
         with self._take_in((1 + MOST_WORDS) * len(text)):
             model = self._read_model()
             loop = asyncio.get_running_loop()
-            return model, await loop.run_in_executor(self._thread, explain, model.classifier, text)
+            return model, await loop.run_in_executor(self._thread, _contain, explain, model.classifier, text)
 
     async def run(self) -> None:
         """Answer batch after batch, until it is cancelled."""
@@ -63,7 +67,7 @@ class Batcher:
         self._metrics.batch_texts.observe(len(texts))
         loop, start = asyncio.get_running_loop(), 0
         try:
-            probabilities = await loop.run_in_executor(self._thread, model.classifier.predict, texts)
+            probabilities = await loop.run_in_executor(self._thread, _contain, model.classifier.predict, texts)
         except Exception as error:
             for job in jobs:
                 if not job.answer.done():  # a request that was given up is done
@@ -85,3 +89,13 @@ class Batcher:
         finally:
             self._waiting -= characters
             self._metrics.waiting.set(self._waiting)
+
+
+def _contain(call: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    """Call in the thread; a panic in tokenizers, which is Rust, is no Exception, and would end the task that waits."""
+    try:
+        return call(*args, **kwargs)
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error

@@ -30,7 +30,7 @@ class ModelStore:
     def __init__(self, folder: Path) -> None:
         """Load the model; raise InputError as `load_whole` does."""
         self._folder = folder
-        self._seen = look_at(folder)
+        self._seen: list[tuple[int, ...]] | None = look_at(folder)
         self.current = load_whole(folder)
         self.problem: str | None = None
 
@@ -41,16 +41,23 @@ class ModelStore:
             await asyncio.to_thread(self.refresh)
 
     def refresh(self) -> None:
-        """If a file has changed since the last look, load all of them; if that fails, keep what is in memory."""
+        """If a file has changed since the last look, load all of them; if that fails, keep what is in memory.
+
+        What may pass without a change to the files, as a full disk, is tried again by the next look.
+        """
         seen = look_at(self._folder)
         if seen == self._seen:
             return
-        self._seen = seen  # taken before loading: a change meanwhile is noticed by the next look
+        before, self._seen = self._seen, seen  # taken before loading: a change meanwhile is noticed by the next look
         try:
             self.current = load_whole(self._folder)
-        except (InputError, OSError) as error:
-            self.problem = " ".join(str(error).split())
-            LOG.warning("the model %s stays: %s", self.current.name, self.problem)
+        except BaseException as error:  # also a panic of tokenizers, which is Rust: else nobody would look again
+            name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            self.problem = " ".join(f"{name}{error}".split())
+            if isinstance(error, (OSError, MemoryError)):
+                self._seen = None
+            if before or self._seen:  # else the log has it already
+                LOG.warning("the model %s stays: %s", self.current.name, self.problem)
         else:
             self.problem = None
             LOG.info("the model is %s now", self.current.name)
