@@ -128,6 +128,13 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(
     assert sorted(path.name for path in models_alone.path.iterdir()) == ["bad.csv", "done.csv", "in.csv", "models"]
 
 
+@pytest.mark.parametrize(("arguments", "code"), [([], 1), (["--help"], 0)])
+def test_without_a_command_there_is_help_and_no_error(tmp_path: Path, arguments: list[str], code: int) -> None:
+    result = Workspace(tmp_path).run("unroll", *arguments, check=False)
+    assert result.returncode == code
+    assert "Usage: unroll [OPTIONS] COMMAND" in result.stdout and "error:" not in result.stdout
+
+
 def test_metrics_as_a_table(reproduced: Workspace) -> None:
     output = reproduced.run("unroll", "metrics").stdout
     scores, per_class = (

@@ -1,11 +1,12 @@
 """The program `unroll`: the commands a person types."""
 
 import os
+import sys
 from typing import Annotated
 
 import typer
 
-from unroll.base.errors import DEBUG, end_in_one_line
+from unroll.base.errors import DEBUG, InputError, end_in_one_line
 from unroll.base.process import collect_rarely
 from unroll.cli.check import check
 from unroll.cli.data import data
@@ -43,4 +44,9 @@ def main() -> None:
     """Run a command; whatever goes wrong ends in one line."""
     collect_rarely()
     with end_in_one_line(with_bugs=True):
-        app()
+        try:
+            sys.exit(app(standalone_mode=False))
+        except typer.TyperException as error:
+            if message := error.format_message():  # else nothing was asked, and help has been printed
+                raise InputError(message) from None
+            sys.exit(1)

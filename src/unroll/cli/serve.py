@@ -19,7 +19,9 @@ SECONDS_TO_STOP = 10  # for requests in flight
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; any but 127.0.0.1 is open to others.")] = LOOPBACK[0],
     port: Annotated[int, typer.Option(help="Port to listen on; 0: any that is free.", min=0, max=65535)] = 8000,
-    rate: Annotated[float, typer.Option(help="Requests a second of one client; 0: any number.", min=0)] = 200,
+    rate: Annotated[
+        float, typer.Option(help="Requests a second of one client; 0: any number.", min=0, max=1_000_000)
+    ] = 200,
     models: Annotated[Path, typer.Option(help="Folder with the trained model.")] = Path("models"),
 ) -> None:
     """Answer texts with classes and probabilities over HTTP, and show a page to try it, until Ctrl-C."""
