@@ -62,9 +62,16 @@ def test_a_colleague_pulls_and_has_all(quick_workspace: Workspace, tmp_path: Pat
     assert clone.run("git", "status", "--porcelain").stdout == ""
     assert not (clone.path / "mlflow.db").exists()
 
-    clone.run("gto", "register", "classifier", "--push")  # to the first clone, which is its origin
     user = Workspace(tmp_path / "elsewhere")
     user.path.mkdir()
-    user.run("dvc", "artifacts", "get", str(quick_workspace.path), "classifier", "--rev", "v0.0.1")
+    commit = clone.run("git", "rev-parse", "HEAD").stdout.strip()
+    get = ("dvc", "artifacts", "get", str(quick_workspace.path), "classifier")
+    assert "Unable to find artifact" in user.run(*get, "--rev", commit, check=False).stdout
+    user.run("dvc", "get", str(quick_workspace.path), "models", "--rev", commit, "--out", "any")
+    names = [path.name for path in (user.path / "any").rglob("*") if path.is_file()]
+    assert sorted(names) == sorted(path.name for path in (clone.path / "models").rglob("*") if path.is_file())
+
+    clone.run("gto", "register", "classifier", "--push")  # to the first clone, which is its origin
+    user.run(*get, "--rev", "v0.0.1")
     assert user.run(*question).stdout == clone.run(*question).stdout
     assert (user.path / "models/README.md").read_bytes() == (clone.path / "models/README.md").read_bytes()
