@@ -103,21 +103,21 @@ NO_JSON = [
     (b"\xff", "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
 ]
 OTHER_VALUES = [
-    (b"[]", "the body: Input should be a valid dictionary or instance of Texts"),
-    (b"{}", "texts: Field required"),
-    (b'{"texts": "a"}', "texts: Input should be a valid list"),
-    (b'{"texts": []}', "texts: List should have at least 1 item after validation, not 0"),
-    (b'{"texts": ["a", null]}', "texts.1: Input should be a valid string"),
+    (b"[]", "the body: no object"),
+    (b"{}", "texts: missing"),
+    (b'{"texts": "a"}', "texts: no array"),
+    (b'{"texts": []}', "texts: empty"),
+    (b'{"texts": ["a", null]}', "texts.1: no string"),
     (
         b'{"texts": ["\\ud800"]}',
-        "texts.0: Input should be a valid string, unable to parse raw data as a unicode string",
+        "texts.0: no Unicode: half of a surrogate pair",
     ),
     (
         json.dumps({"texts": ["a"] * 257}).encode(),
-        "texts: List should have at most 256 items after validation, not 257",
+        "texts: too many",
     ),
-    (json.dumps({"texts": ["a" * 20_001]}).encode(), "texts.0: String should have at most 20000 characters"),
-    (b'{"texts": ["a"], "\\u001b": 1}', "\\x1b: Extra inputs are not permitted"),
+    (json.dumps({"texts": ["a" * 20_001]}).encode(), "texts.0: too long"),
+    (b'{"texts": ["a"], "\\u001b": 1}', "\\x1b: unknown"),
 ]
 TOO_LARGE = "the body has more than 500,000 bytes: expected no more"
 MISTAKES = [
@@ -138,7 +138,7 @@ OTHER_MISTAKES = [
         421,
         "Host 'evil.example:80': expected 127.0.0.1 or localhost or [::1]",
     ),
-    ("/explain", JSON, 422, 'text: Field required; expected {"text": "…"} with at most 2,000 characters'),
+    ("/explain", JSON, 422, 'text: missing; expected {"text": "…"} with at most 2,000 characters'),
 ]
 
 

@@ -19,6 +19,17 @@ MOST_CLIENTS = 10_000  # whose rates are remembered
 SECONDS_TO_SEND = 10  # a request
 TEXTS, CHARACTERS = 256, 20_000
 CHARACTERS_TO_EXPLAIN = 2_000  # of which many copies are made
+PROBLEMS = {  # in the words of JSON; pydantic's are Python's
+    "model_type": "no object",
+    "list_type": "no array",
+    "string_type": "no string",
+    "string_unicode": "no Unicode: half of a surrogate pair",
+    "missing": "missing",
+    "extra_forbidden": "unknown",
+    "too_short": "empty",
+    "too_long": "too many",
+    "string_too_long": "too long",
+}
 
 
 class Texts(Section):
@@ -81,7 +92,7 @@ async def read_body(request: Request, schema: type[Body]) -> Body:
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, found["loc"]))[:100] or "the body"
-        raise Refusal(422, f"{where}: {found['msg']}; expected {schema.form}") from None
+        raise Refusal(422, f"{where}: {PROBLEMS.get(found['type'], found['msg'])}; expected {schema.form}") from None
 
 
 async def _read_json(request: Request) -> Any:
