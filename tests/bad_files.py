@@ -400,6 +400,10 @@ def without_greatest_length(path: Path) -> None:
     _change_json(path, truncation=None)
 
 
+def overlapping_parts(path: Path) -> None:
+    _change_json(path, truncation=json.loads(path.read_text())["truncation"] | {"stride": 1_000})
+
+
 def ids_beyond_the_vocabulary(path: Path) -> None:
     tokenizer = json.loads(path.read_text())
     tokenizer["model"]["vocab"]["fall"] = 4_000_000_000
