@@ -111,14 +111,13 @@ def change_model(folder: Path, class_names: list[str]) -> Path:
     return folder
 
 
-def let_it_panic(folder: Path, begins: str = "") -> None:
-    """Make of a small model one that panics at texts of more than five tokens; begins: what it puts before each.
+def let_it_panic(folder: Path, fine: str = "") -> None:
+    """Make of a small model one that panics at every text but those that fit `fine`, which have no token.
 
-    Its tokenizer has to cut them, and cannot. It is written in Rust, of which a panic is no Exception.
+    Its tokenizer is written in Rust, of which a panic is no Exception.
     """
     tokenizer = read_json(folder / "tokenizer.json")
-    tokenizer["truncation"]["stride"] = 10
-    tokenizer["normalizer"] = {"type": "Prepend", "prepend": begins}
-    tokenizer["pre_tokenizer"] = {"type": "Whitespace"}  # else whole words are looked up without the tokenizer
+    tokenizer["normalizer"] = {"type": "Replace", "pattern": {"Regex": f"^{fine}$"}, "content": ""}
+    tokenizer["pre_tokenizer"] = {"type": "FixedLength", "length": 0}
     write_json(folder / "tokenizer.json", tokenizer)
     write_checksums(folder, TEXT_PARTS)

@@ -72,7 +72,7 @@ def run(
             main()
         output = capsys.readouterr()
         assert bool(output.err) == bool(caught.value.code) != bool(output.out)
-        return caught.value.code, (output.err or output.out).splitlines()
+        return caught.value.code or 0, (output.err or output.out).splitlines()
 
     return run_command
 
