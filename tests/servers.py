@@ -43,7 +43,7 @@ def serve(folder: Path, port: int, store: str = "sqlite:///server.db") -> Iterat
     """Serve tracking and registry, with a database and artifacts of the server's own; yield its process group."""
     command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", store, "--artifacts-destination", "artifacts"]
-    with start_server(folder, *command, *stores) as group:
+    with start_server(folder, *command, *stores, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false") as group:
         yield group
 
 
