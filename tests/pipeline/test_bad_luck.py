@@ -21,7 +21,7 @@ TOO_LARGE = {
     "split": "data/splits/train.parquet",
     "tokenize": "data/tokens/train",
     "pretrain": "data/vectors.npy",
-    "baseline": "metrics/baseline.csv",
+    "baseline": "models/linear/model.safetensors",
     "train": "models/model.safetensors",
     "evaluate": "metrics/plots/predictions.csv",
 }

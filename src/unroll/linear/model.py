@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from unroll.base.errors import InputError
 from unroll.base.files import read_json, replace_when_done, write_json
@@ -106,7 +106,7 @@ def save_linear(model: LinearModel, folder: Path) -> None:
         weights |= {f"hashes.{number}": vocabulary.hashes, f"idf.{number}": vocabulary.idf}
     folder.mkdir(parents=True, exist_ok=True)
     with replace_when_done(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary)
+        temporary.write_bytes(save(weights))  # save_file raises an error of its own if the disk is full
     write_json(folder / CONFIG, model.config.model_dump())
 
 
