@@ -4,6 +4,7 @@ It is linked to dvc.lock as the networks' runs are, by the MD5s of metrics/basel
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +58,10 @@ def log_baseline(store: Store, params: TextParams, val: Tokens, seconds: float |
     md5s = {tag: compute_hash(Path(file), "md5") for tag, file in BASELINE_LINKS.items()}
     own = keep_params(flatten_params(params))
     with require_store(store.uri):
-        runs = _search_runs(store, own, md5s)
-        if not runs:
+        search = partial(_search_runs, store, own, md5s)
+        if not search():
             _make_run(store, params, val, md5s, seconds)
-            runs = _search_runs(store, own, md5s)
-        keep_first(store, runs)  # experiments that run at the same time share one baseline
+        keep_first(store, search)  # experiments that run at the same time share one baseline
 
 
 def keep_params(params: Mapping[str, Any]) -> dict[str, str]:

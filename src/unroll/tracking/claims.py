@@ -1,7 +1,7 @@
 """How machines that do the same at the same time, and share no lock, come to one run."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -31,20 +31,30 @@ def claim_run(store: Store, run_id: str, test_md5: str) -> bool:
     return True
 
 
-def keep_first(store: Store, equals: "list[MlflowRun]") -> "list[MlflowRun]":
-    """Remove all but one of several complete runs of the same; return those that were removed.
+def keep_first(store: Store, search: "Callable[[], list[MlflowRun]]") -> None:
+    """Remove all but one of several complete runs of the same, which `search` finds; that one gets their names.
 
     Whoever completes a run looks for others, and removes them or its own: the run stays whose model is a version, or
-    else the oldest. All choose the same, and the last to look sees all of them, so exactly one stays.
+    else the oldest. The last to look sees all of them, so exactly one stays. Who has looked before may have chosen one
+    that is removed by now: its names are for the one that stays then.
     """
+    from mlflow.exceptions import MlflowException
 
     def rank(run: "MlflowRun") -> tuple[bool, int, str]:
         return VERSION not in run.data.tags, run.info.start_time, run.info.run_id
 
-    ranked = sorted(equals, key=rank)
-    for other in ranked[1:]:
-        _remove_run(store, other.info.run_id, kept=ranked[0].info.run_id)
-    return ranked[1:]
+    names: list[str] = []
+    while equals := sorted(search(), key=rank):
+        kept = equals[0].info.run_id
+        for other in equals[1:]:
+            names += _remove_run(store, other.info.run_id)
+        try:
+            add_names(store, kept, names)
+        except MlflowException:
+            if store.client.get_run(kept).info.lifecycle_stage == "active":
+                raise
+        else:
+            return
 
 
 def add_names(store: Store, run_id: str, names: Iterable[str]) -> None:
@@ -71,14 +81,14 @@ def read_names(tags: Mapping[str, str]) -> list[str]:
     return listed + sorted(own.difference(listed))
 
 
-def _remove_run(store: Store, run_id: str, kept: str) -> None:
-    """Delete a run, and its model if that is no version; the run that is kept gets its names."""
+def _remove_run(store: Store, run_id: str) -> list[str]:
+    """Delete a run, and its model if that is no version; return its names."""
     from mlflow.exceptions import MlflowException
 
     store.client.delete_run(run_id)
     removed = store.client.get_run(run_id)  # after which nobody can add a name to it
-    add_names(store, kept, read_names(removed.data.tags))
     if VERSION not in removed.data.tags and removed.outputs:
         for model in removed.outputs.model_outputs:
             with suppress(MlflowException):  # another machine has removed it at the same time
                 store.client.delete_logged_model(model.model_id)
+    return read_names(removed.data.tags)

@@ -38,6 +38,7 @@ from unroll.tracking.training import METRICS, create_training, link_training, lo
 
 if TYPE_CHECKING:  # MLflow takes seconds to import, so it is imported where it is used
     from matplotlib.figure import Figure
+    from mlflow.entities import Run as MlflowRun
 
 
 LONGEST = 8000  # characters of a tag
@@ -104,10 +105,15 @@ def log_scores(
 
 def _find_run(store: Store, params: PipelineParams) -> str | None:
     own, md5s = ignore_tracking(flatten_params(params)), {tag: compute_hash(Path(LINKS[tag]), "md5") for tag in LINKS}
-    runs = find_runs_of_model(store, md5s[MODEL_MD5])
-    restored = [run for run in runs if RESTORED in run.data.tags and md5s.items() <= run.data.tags.items()]
-    removed = keep_first(store, [run for run in restored if ignore_tracking(run.data.params) == own])
-    found = choose_run([run for run in runs if run not in removed], own, md5s, os.environ.get("DVC_EXP_NAME"))
+
+    def search_restored() -> "list[MlflowRun]":
+        runs = [run for run in find_runs_of_model(store, md5s[MODEL_MD5]) if RESTORED in run.data.tags]
+        return [
+            run for run in runs if md5s.items() <= run.data.tags.items() and ignore_tracking(run.data.params) == own
+        ]
+
+    keep_first(store, search_restored)
+    found = choose_run(find_runs_of_model(store, md5s[MODEL_MD5]), own, md5s, os.environ.get("DVC_EXP_NAME"))
     return found.info.run_id if found else None
 
 
