@@ -141,7 +141,6 @@ UNTESTED = {  # by a file of their own: what tests them instead
     "tools/verify.py": "tests/pipeline/test_verify.py",
     "tools/wheels.py": "tests/tools/test_audit.py",
     "tracking/baseline.py": "tests/pipeline/test_tracking.py",
-    "tracking/claims.py": "tests/pipeline/test_clones.py",
     "tracking/mlflow_model.py": "tests/tracking/test_registry.py",
     "tracking/pages.py": "tests/pipeline/test_pages.py",
     "tracking/sharing.py": "tests/tracking/test_heartbeat.py",
